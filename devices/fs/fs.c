@@ -365,7 +365,7 @@ int fs_create(struct fs **out, struct loop *loop, unsigned queues)
 	fs->device.id = VIRTIO_ID_FS;
 	fs->device.features = UINT64_C(1) << FS_F_SYNC | UINT64_C(1) << FS_F_RETAIN |
 			      UINT64_C(1) << FS_F_INTERRUPT | UINT64_C(1) << FS_F_USER_XATTR |
-			      UINT64_C(1) << FS_F_NOFLUSH;
+			      UINT64_C(1) << FS_F_NOFLUSH | UINT64_C(1) << FS_F_RELATIME;
 	fs->device.queue_count = fs->queues;
 	fs->device.config_size = sizeof(struct virtio_fs_config);
 	fs->kick = (struct loop_source){.ready = kicked, .arg = fs};

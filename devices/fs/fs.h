@@ -65,6 +65,7 @@
 #define FS_F_USER_XATTR 23 /* requests extended attributes of class user only */
 #define FS_F_NOFLUSH	24 /* flushes in spite of FOPEN_NOFLUSH, and says so, if there is need */
 #define FS_F_CREATE	25 /* creates without a LOOKUP before, and says so: not offered yet */
+#define FS_F_RELATIME	26 /* asks for attributes after a read only if relatime changes them */
 
 /*
  * The server. A slot is the device's from take() to release(): lane, take, send, wait, and if that

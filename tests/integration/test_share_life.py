@@ -107,6 +107,29 @@ def test_share_life_of_caches():
     run("true", options=["--share", f"{work('ro')}:/w:owner=guest"]).expect_error("owner")
 
 
+@limit(600)
+def test_share_life_of_access_times():
+    """Where attributes are kept for a day, they show the time of access that reading has changed on the host all the same."""
+    def accessed(name):
+        return os.stat(work(f"loose/{name}")).st_atime_ns // 10**9
+
+    os.mkdir(work("loose"))
+    now = time.time()
+    kept = now + 600            # after the last change, of which utime() is one
+    set_to = {"changed": (now - 600, now - 300), "day_old": (now - 10**5, now - 2 * 10**5), "recent": (kept, now)}
+    for name, times in set_to.items():
+        write(f"loose/{name}", "one\n")
+        os.utime(work(f"loose/{name}"), times)
+    times = "cd /loose && stat -c %X " + " ".join(set_to)
+    with sandbox("box", "--share", f"{work('loose')}:/loose:cache=loose"), Guest() as guest:
+        before = guest.do(times).split()
+        assert before == [str(accessed(name)) for name in set_to]
+        assert guest.do("cat " + " ".join(set_to)) == "one\n" * 3
+        assert guest.do(times).split() == [str(accessed(name)) for name in set_to]
+        if accessed("changed") != int(before[0]):       # the directory is mounted with relatime, and not with noatime
+            assert accessed("day_old") >= int(now) and accessed("recent") == int(kept)
+
+
 # --- policy set ---------------------------------------------------------------------------------------
 
 RULES = """policy 1

@@ -27,7 +27,7 @@ START_TEST(announces_itself)
 	fake_write(&fake->guest, FAKE_REG_CONFIG, 0);
 	ck_assert_uint_eq((char)fake_read_size(&fake->guest, FAKE_REG_CONFIG, 1), 'c');
 	features = fake->guest.device->features;
-	ck_assert_uint_eq(features & 0x3ffffff, 0x1f00000);
+	ck_assert_uint_eq(features & 0x7ffffff, 0x5f00000);
 	for (i = 0; i < 4; i++)
 		expect_works(i);
 	fake_write(&fake->guest, FAKE_REG_QUEUE_NOTIFY, 4);
