@@ -2,8 +2,9 @@
 #include "vmm/base/progress.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,8 +23,11 @@
 #define COLUMNS_MAX 200
 #define FRAME	    32 /* columns for what stands around the name of the operation */
 
+/* Other threads write lines, too, and hide it first. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct {
-	bool on;
+	atomic_bool on; /* read without the lock: mostly there is nothing to do */
 	char what[COLUMNS_MAX];
 	uint64_t bytes, next_ns;
 	int columns; /* that the line takes, or more; 0: it is not shown */
@@ -55,43 +59,7 @@ static void set_what(const char *raw)
 	progress.what[at] = '\0';
 }
 
-void progress_begin(const char *fmt, ...)
-{
-	char raw[COLUMNS_MAX];
-	va_list ap;
-
-	progress_end();
-	if (!log_enabled(LOG_LEVEL_WARNING) || !isatty(STDERR_FILENO))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, ap);
-	va_end(ap);
-	set_what(raw);
-	progress.bytes = 0;
-	progress.next_ns = clock_now_ns(CLOCK_MONOTONIC) + FIRST_NS;
-	progress.on = true;
-}
-
-void progress_add(uint64_t bytes)
-{
-	char line[COLUMNS_MAX + FRAME + 1];
-	uint64_t now_ns;
-	int length;
-
-	if (!progress.on)
-		return;
-	progress.bytes += bytes;
-	now_ns = clock_now_ns(CLOCK_MONOTONIC);
-	if (now_ns < progress.next_ns)
-		return;
-	progress.next_ns = now_ns + INTERVAL_NS;
-	length = snprintf(line, sizeof(line), "\rcordon: %s: %llu MiB", progress.what,
-			  (unsigned long long)(progress.bytes >> 20));
-	if (put(line, length))
-		progress.columns = length - 1;
-}
-
-void progress_hide(void)
+static void hide(void)
 {
 	char blanks[COLUMNS_MAX + FRAME + 4];
 	int length;
@@ -103,8 +71,63 @@ void progress_hide(void)
 	progress.columns = 0;
 }
 
+void progress_begin(const char *fmt, ...)
+{
+	char raw[COLUMNS_MAX];
+	va_list ap;
+
+	progress_end();
+	if (!log_enabled(LOG_LEVEL_WARNING) || !isatty(STDERR_FILENO))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&lock);
+	set_what(raw);
+	progress.bytes = 0;
+	progress.next_ns = clock_now_ns(CLOCK_MONOTONIC) + FIRST_NS;
+	progress.on = true;
+	pthread_mutex_unlock(&lock);
+}
+
+static void show(void)
+{
+	char line[COLUMNS_MAX + FRAME + 1];
+	uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+	int length;
+
+	if (now_ns < progress.next_ns)
+		return;
+	progress.next_ns = now_ns + INTERVAL_NS;
+	length = snprintf(line, sizeof(line), "\rcordon: %s: %llu MiB", progress.what,
+			  (unsigned long long)(progress.bytes >> 20));
+	if (put(line, length))
+		progress.columns = length - 1;
+}
+
+void progress_add(uint64_t bytes)
+{
+	if (!atomic_load(&progress.on))
+		return;
+	pthread_mutex_lock(&lock);
+	progress.bytes += bytes;
+	show();
+	pthread_mutex_unlock(&lock);
+}
+
+void progress_hide(void)
+{
+	if (!atomic_load(&progress.on))
+		return;
+	pthread_mutex_lock(&lock);
+	hide();
+	pthread_mutex_unlock(&lock);
+}
+
 void progress_end(void)
 {
-	progress_hide();
+	pthread_mutex_lock(&lock);
+	hide();
 	progress.on = false;
+	pthread_mutex_unlock(&lock);
 }

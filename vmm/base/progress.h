@@ -2,8 +2,8 @@
 /*
  * What a long operation has done so far, on a terminal: "cordon: unpacking x.tar: 120 MiB",
  * refreshed in place, and erased by blanks at the end. Nothing appears within the first second,
- * without a terminal, or while warnings are off. A process has one such operation at a time, in one
- * thread.
+ * without a terminal, or while warnings are off. A process has one such operation at a time; any
+ * thread may count and hide.
  */
 #ifndef CORDON_BASE_PROGRESS_H
 #define CORDON_BASE_PROGRESS_H

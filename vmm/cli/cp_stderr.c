@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/progress.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/cp.h"
 
@@ -36,6 +37,7 @@ static bool pass(struct text_stream *stream, size_t *passed)
 	if (n <= 0)
 		return false;
 	*passed += (size_t)n;
+	progress_hide();
 	return fd_write_full(STDERR_FILENO, text, text_stream(stream, chunk, (size_t)n, text)) == 0;
 }
 
