@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "tests/support/unit.h"
@@ -17,6 +18,14 @@ const struct audit_budget plenty = {1 << 30, 1 << 30};
 static uint64_t fixed_clock(void)
 {
 	return clock_ns;
+}
+
+/* In place of the C library's: the same names collide in both ways' tables (hidden.h). */
+ssize_t getrandom(void *buffer, size_t length, unsigned flags)
+{
+	(void)flags;
+	memset(buffer, 0x5a, length);
+	return (ssize_t)length;
 }
 
 /* --- policies --------------------------------------------------------------------------------- */
