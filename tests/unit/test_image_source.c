@@ -98,6 +98,9 @@ START_TEST(layouts_are_read_from_directories_and_archives)
 	archive("");
 	ck_assert_msg(read_archive(NULL) == 0, "%s", err.text);
 	check_found(true);
+	archive("-P --transform=s,^,/,");
+	ck_assert_msg(read_archive(NULL) == 0, "%s", err.text);
+	check_found(true);
 	archive("--format=pax");
 	ck_assert_msg(read_archive(NULL) == 0, "%s", err.text);
 	check_found(true);

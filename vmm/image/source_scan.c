@@ -48,13 +48,20 @@ static int scan_skip(void *arg, uint64_t bytes, struct err *err)
 	return 0;
 }
 
-/* Copies a name without leading "./". A longer name than fits is none that an image uses. */
+/* A name without leading "./" and "/": it counts from the archive's root. */
+static const char *from_root(const char *name)
+{
+	while (name[0] == '/' || (name[0] == '.' && name[1] == '/'))
+		name++;
+	return name;
+}
+
+/* A longer name than fits is none that an image uses. */
 static bool copy_name(char to[IMAGE_NAME_MAX + 1], const char *from)
 {
 	size_t length;
 
-	while (from[0] == '.' && from[1] == '/')
-		from += 2;
+	from = from_root(from);
 	length = strlen(from);
 	if (length == 0 || length > IMAGE_NAME_MAX)
 		return false;
@@ -133,12 +140,9 @@ static void look_at_name(struct contents *contents, const struct tar_entry *entr
 	static const char *const descriptions[] = {"manifest.json", "index.json", NULL};
 	static const char *const roots[] = {"bin",  "dev", "etc", "lib", "lib64", "proc",
 					    "sbin", "sys", "usr", "var", NULL};
-	const char *name = entry->name;
-	size_t first;
+	const char *name = from_root(entry->name);
+	size_t first = strcspn(name, "/");
 
-	while (name[0] == '/' || (name[0] == '.' && name[1] == '/'))
-		name++;
-	first = strcspn(name, "/");
 	if (is_one_of(name, strlen(name), descriptions))
 		contents->described = true;
 	if (strcmp(name, ".dockerenv") == 0)
