@@ -5,7 +5,7 @@ import json
 import os
 import tarfile
 
-from cordon import call, limit, run, work
+from cordon import call, limit, run, wait_until, work
 from images import DIRECTORY, FILE, LINK, SYMLINK, add, busybox_layers, configuration, digest, docker_archive, layer, removed
 from sandboxes import execute, sandbox
 
@@ -36,7 +36,7 @@ def test_users_and_groups_are_as_the_image_names_them():
             call("exec", "-u", "1000:1000", "box", "--", "sh", "-c", IDS).expect(0, b"1000 1000 1000\n", b"")
             # Lists of processes have such a user, too.
             execute("box", "sh", "-c", "busybox sleep 1000 </dev/null >/dev/null 2>&1 &").expect(0)
-            assert "1000650000" in call("top", "--once", "box").expect(0).stdout.decode()
+            wait_until(lambda: b"1000650000" in call("top", "--once", "box").expect(0).stdout, "a list of processes")
 
 
 @limit(900)
