@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -13,7 +14,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-#define PAGE_BYTES ((uint64_t)4096)
+#define PAGE_BYTES ((uint64_t)GUEST_PAGE_BYTES)
 #define HUGE_BYTES MIB(2)
 
 /* Rings hold 16-byte descriptors: an address aligned for the guest must be so for the monitor. */
@@ -235,6 +236,27 @@ int guest_memory_create_private(struct guest_memory *memory, uint64_t size, uint
 	return create_regions(memory, size, hole_start, hole_end, err);
 }
 
+/* Notes a part before it is mapped. Snapshots have theirs in ascending order. 0 or -ENOMEM. */
+static int note_file_part(struct guest_memory *memory, uint8_t *host, uint64_t length)
+{
+	struct guest_file_part *files = memory->files;
+	size_t room = memory->file_room, at = memory->file_count;
+
+	if (at == room) {
+		room = room ? 2 * room : 16;
+		files = reallocarray(files, room, sizeof(*files));
+		if (!files)
+			return -ENOMEM;
+		memory->files = files;
+		memory->file_room = room;
+	}
+	for (; at > 0 && files[at - 1].host > host; at--)
+		files[at] = files[at - 1];
+	files[at] = (struct guest_file_part){.host = host, .length = length};
+	memory->file_count++;
+	return 0;
+}
+
 int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t length, int fd,
 			  uint64_t offset, struct err *err)
 {
@@ -242,6 +264,8 @@ int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t le
 
 	if (!at || gpa % PAGE_BYTES != 0 || length % PAGE_BYTES != 0 || offset % PAGE_BYTES != 0)
 		return err_set(err, EINVAL, "cannot map a file at guest address 0x%" PRIx64, gpa);
+	if (note_file_part(memory, at, length) < 0)
+		return err_set(err, ENOMEM, "out of memory");
 	if (mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
 		 (off_t)offset) == MAP_FAILED)
 		return err_sys(err, "mapping guest memory from a file");
@@ -256,9 +280,11 @@ int guest_memory_clear(struct guest_memory *memory, struct err *err)
 	if (mmap(memory->mapping, memory->mapping_size, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 		return err_sys(err, "giving guest memory back");
-	madvise(memory->mapping, memory->mapping_size, MADV_HUGEPAGE);
+	madvise(memory->mapping, memory->mapping_size,
+		memory->single ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 	madvise(memory->mapping, memory->mapping_size, MADV_DONTDUMP);
 	fd_close(&memory->fd);
+	memory->file_count = 0;
 	return 0;
 }
 
@@ -269,6 +295,9 @@ void guest_memory_destroy(struct guest_memory *memory)
 	memory->mapping = NULL;
 	memory->mapping_size = 0;
 	memory->count = 0;
+	free(memory->files);
+	memory->files = NULL;
+	memory->file_count = memory->file_room = 0;
 	fd_close(&memory->fd);
 }
 

@@ -3,7 +3,8 @@
  * Guest memory: the only code that turns a guest-physical address into a pointer.
  *
  * There are up to GUEST_MEMORY_REGIONS regions, sorted and without overlap. An access is granted
- * only if it lies entirely within one region. The regions never change while the guest runs.
+ * only if it lies entirely within one region. The regions never change while the guest runs; their
+ * page frames may be given back (guest_memory_release(), in memory_release.c).
  */
 #ifndef CORDON_KVM_MEMORY_H
 #define CORDON_KVM_MEMORY_H
@@ -15,6 +16,7 @@
 #include "vmm/base/err.h"
 
 #define GUEST_MEMORY_REGIONS 4
+#define GUEST_PAGE_BYTES     4096u
 
 struct guest_region {
 	uint64_t gpa;	 /* first guest-physical address, page aligned */
@@ -23,13 +25,22 @@ struct guest_region {
 	uint64_t offset; /* in the memfd */
 };
 
+/* A part of guest memory that guest_memory_map_file() has mapped. */
+struct guest_file_part {
+	uint8_t *host;
+	uint64_t length;
+};
+
 struct guest_memory {
 	struct guest_region region[GUEST_MEMORY_REGIONS];
 	unsigned count;
 	int fd;	       /* memfd; -1: private memory, or the caller's (guest_memory_add()) */
 	bool huge;     /* the host provides huge pages for this kind of memory */
+	bool single;   /* by guest_memory_use_single() */
 	void *mapping; /* NULL: the memory is the caller's */
 	size_t mapping_size;
+	struct guest_file_part *files; /* ascending, without overlap */
+	size_t file_count, file_room;
 };
 
 /*
@@ -65,8 +76,9 @@ void guest_memory_use_huge(struct guest_memory *memory, uint64_t gpa, uint64_t l
 /*
  * Maps length bytes at offset of a file over [gpa, gpa + length), copy-on-write: pages are read
  * when they are first used, and processes that map the same file share unmodified pages. gpa,
- * length and offset are page aligned. The caller has checked that the file is long enough. 0,
- * -EINVAL (not in memory, not aligned) or -errno, with a message.
+ * length and offset are page aligned. The caller has checked that the file is long enough. Parts
+ * are mapped in any order, but do not overlap. 0, -EINVAL (not in memory, not aligned) or -errno,
+ * with a message.
  */
 int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t length, int fd,
 			  uint64_t offset, struct err *err);
@@ -77,6 +89,26 @@ int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t le
  * message; on failure it is as before.
  */
 int guest_memory_clear(struct guest_memory *memory, struct err *err);
+
+/*
+ * Gives the page frames of the whole pages within [host, host + length) back to the host; the
+ * addresses stay. host: from guest_memory_at() or a chain of a virtqueue. The next access finds
+ * zeros; where a file is mapped, what the file has. With keep_files such pages are left alone, so
+ * that each page is zero or unchanged. May be called while the guest and device threads use the
+ * memory. 0 or -errno.
+ */
+int guest_memory_release(const struct guest_memory *memory, void *host, uint64_t length,
+			 bool keep_files);
+
+/*
+ * Whether all of the memory gets single pages from now on, not huge ones, which would fill again
+ * what has been given back page by page. No effect on memory that the caller owns.
+ */
+void guest_memory_use_single(struct guest_memory *memory, bool single);
+
+/* How many pages there are; the number of the page at gpa, without holes. False: it is not RAM. */
+uint64_t guest_memory_pages(const struct guest_memory *memory);
+bool guest_memory_page_number(const struct guest_memory *memory, uint64_t gpa, uint64_t *number);
 
 /*
  * Adds a region of memory that the caller owns, above all existing regions. For tests and fuzzers.

@@ -43,8 +43,9 @@ static int connect_doorbell(struct machine_devices *devices, struct machine_virt
 				   doorbell->fd, err);
 }
 
-/* Puts a device into the next slot: register window, interrupt, doorbells. */
-static int attach(struct machine_devices *devices, struct virtio_device *device, struct err *err)
+/* Puts a device into the next slot: register window, interrupt; not yet its doorbells. */
+static int attach_quiet(struct machine_devices *devices, struct virtio_device *device,
+			struct err *err)
 {
 	unsigned slot = devices->virtio_count, queue;
 	struct machine_virtio *virtio = &devices->virtio[slot];
@@ -63,9 +64,18 @@ static int attach(struct machine_devices *devices, struct virtio_device *device,
 		      &virtio->mmio);
 	if (ret < 0)
 		return err_code(err, -ret, "%s: address", device->name);
-	ret = vm_connect_irq(devices->vm, &virtio->irq, err);
+	return vm_connect_irq(devices->vm, &virtio->irq, err);
+}
+
+/* The same, with doorbells, unless the vCPUs' threads handle them. */
+static int attach(struct machine_devices *devices, struct virtio_device *device, struct err *err)
+{
+	struct machine_virtio *virtio = &devices->virtio[devices->virtio_count];
+	unsigned queue;
+	int ret = attach_quiet(devices, device, err);
+
 	if (device->ops->doorbell)
-		return ret; /* the vCPUs' threads handle them */
+		return ret;
 	for (queue = 0; ret == 0 && queue < device->queue_count; queue++)
 		ret = connect_doorbell(devices, virtio, queue, err);
 	return ret;
@@ -148,6 +158,19 @@ static int create_fs(struct machine_devices *devices, unsigned queues, struct er
 	return attach(devices, fs_device(devices->fs), err);
 }
 
+/*
+ * Its doorbells ring rarely, so each is an access to a register: an eventfd each would cost every
+ * start three more calls of KVM.
+ */
+static int create_balloon(struct machine_devices *devices, struct err *err)
+{
+	int ret = balloon_create(&devices->balloon, devices->loop, devices->vm->memory);
+
+	if (ret < 0)
+		return err_code(err, -ret, "balloon device");
+	return attach_quiet(devices, balloon_device(devices->balloon), err);
+}
+
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
 		   const struct machine_queues *queues, const struct machine_device_hooks *hooks,
 		   struct err *err)
@@ -172,7 +195,9 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 		ret = create_net(devices, queues, err);
 	if (ret == 0)
 		ret = create_disks(devices, queues->disk, err);
-	return ret == 0 ? create_fs(devices, queues->fs, err) : ret;
+	if (ret == 0)
+		ret = create_fs(devices, queues->fs, err);
+	return ret == 0 ? create_balloon(devices, err) : ret;
 }
 
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
@@ -208,6 +233,8 @@ void devices_destroy(struct machine_devices *devices)
 		irq_line_destroy(&virtio->irq);
 	}
 	devices->virtio_count = 0;
+	balloon_destroy(devices->balloon);
+	devices->balloon = NULL;
 	fs_destroy(devices->fs);
 	devices->fs = NULL;
 	for (i = 0; i < MACHINE_DISKS; i++) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "boot/layout.h"
+#include "devices/balloon/balloon.h"
 #include "devices/blk/blk.h"
 #include "devices/fs/fs.h"
 #include "devices/legacy/power.h"
@@ -55,6 +56,7 @@ struct machine_devices {
 	struct pool *pool;    /* of the disks; its threads start with the first one */
 	struct blk *blk[MACHINE_DISKS];
 	struct fs *fs; /* in every machine; without a server until fs_set_server() */
+	struct balloon *balloon;
 	struct uart *uart;
 	struct irq_line uart_irq, vmgenid_irq;
 	struct power power;

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/balloon/balloon.h"
+
+#include <string.h>
+
+#include "tests/support/fake_guest.h"
+#include "tests/support/unit.h"
+
+/* The specification's numbers (5.5). */
+#define DEVICE_ID	 5
+#define F_DEFLATE_ON_OOM (UINT64_C(1) << 2)
+#define F_REPORTING	 (UINT64_C(1) << 5)
+#define CONFIG_PAGES	 FAKE_REG_CONFIG
+#define CONFIG_ACTUAL	 (FAKE_REG_CONFIG + 4)
+
+#define PAGE	 4096u
+#define RAM	 MIB(4)
+#define RAM_PAGE (FAKE_RAM_BASE / PAGE) /* the number of the first page of RAM */
+
+static struct fake_guest guest;
+static struct fake_queue *inflate, *deflate, *report;
+static struct loop *loop;
+static struct balloon *balloon;
+
+static void begin_with(uint64_t ram, uint64_t features)
+{
+	ck_assert_int_eq(loop_create(&loop), 0);
+	fake_guest_init(&guest, ram);
+	ck_assert_int_eq(balloon_create(&balloon, loop, &guest.memory), 0);
+	fake_guest_attach(&guest, balloon_device(balloon));
+	ck_assert(!balloon_has_driver(balloon));
+	ck_assert(fake_guest_bring_up(&guest, features));
+	ck_assert(balloon_has_driver(balloon));
+	inflate = &guest.queue[0];
+	deflate = &guest.queue[1];
+	report = &guest.queue[2];
+}
+
+static void begin(void)
+{
+	begin_with(RAM, F_DEFLATE_ON_OOM | F_REPORTING);
+}
+
+static void end(void)
+{
+	balloon_destroy(balloon);
+	loop_destroy(loop);
+	fake_guest_destroy(&guest);
+}
+
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* Lets the loop do one round. */
+static void run_once(void)
+{
+	struct loop_task task = {.run = stop, .arg = loop};
+
+	loop_defer(loop, &task);
+	ck_assert_int_eq(loop_run(loop), 0);
+}
+
+/* Pages of RAM with contents, as the guest left them. */
+static uint64_t filled(unsigned pages)
+{
+	uint64_t at = fake_guest_alloc(&guest, (uint64_t)pages * PAGE, PAGE);
+
+	memset(fake_guest_at(&guest, at), 0x5a, (size_t)pages * PAGE);
+	return at;
+}
+
+static bool all_are(uint64_t address, size_t length, uint8_t value)
+{
+	const uint8_t *at = fake_guest_at(&guest, address);
+
+	return at[0] == value && memcmp(at, at + 1, length - 1) == 0;
+}
+
+/* Names pages in one chain and rings. Returns the chain's head. */
+static uint16_t name_pages(struct fake_queue *queue, const uint32_t *numbers, unsigned count)
+{
+	uint64_t at = fake_guest_alloc(&guest, count * 4u, 4);
+	uint16_t head;
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		store_le32(fake_guest_at(&guest, at + i * 4u), numbers[i]);
+	head = fake_queue_add_one(queue, at, count * 4u, false);
+	fake_queue_kick(queue);
+	return head;
+}
+
+static void name_page(struct fake_queue *queue, uint64_t address)
+{
+	uint32_t number = (uint32_t)(address / PAGE);
+
+	name_pages(queue, &number, 1);
+}
+
+static void expect_used(struct fake_queue *queue, unsigned count)
+{
+	uint32_t head, written;
+
+	for (; count > 0; count--) {
+		ck_assert(fake_queue_take_used(queue, &head, &written));
+		ck_assert_uint_eq(written, 0);
+	}
+	ck_assert(!fake_queue_take_used(queue, &head, &written));
+}
+
+START_TEST(it_is_a_balloon)
+{
+	begin();
+	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_DEVICE_ID), DEVICE_ID);
+	fake_write(&guest, FAKE_REG_DEVICE_FEATURES_SEL, 0);
+	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_DEVICE_FEATURES) & 0xff,
+			  F_DEFLATE_ON_OOM | F_REPORTING);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_PAGES), 0);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_ACTUAL), 0);
+	/* Nothing comes after these two fields. */
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_ACTUAL + 4), 0);
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	end();
+	balloon_destroy(NULL);
+}
+END_TEST
+
+START_TEST(a_page_is_given_back_and_its_neighbours_are_not)
+{
+	uint64_t at;
+
+	begin();
+	at = filled(3);
+	name_page(inflate, at + PAGE);
+	expect_used(inflate, 1);
+	ck_assert(all_are(at, PAGE, 0x5a));
+	ck_assert(all_are(at + PAGE, PAGE, 0));
+	ck_assert(all_are(at + 2 * PAGE, PAGE, 0x5a));
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
+	/* The page can be used again at once. */
+	name_page(deflate, at + PAGE);
+	expect_used(deflate, 1);
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	memset(fake_guest_at(&guest, at + PAGE), 0x77, PAGE);
+	ck_assert(all_are(at + PAGE, PAGE, 0x77));
+	end();
+}
+END_TEST
+
+START_TEST(pages_are_given_back_in_any_order)
+{
+	static const unsigned order[] = {0, 1, 2, 9, 8, 7, 4, 20, 22, 21, 30, 5};
+	uint32_t numbers[ARRAY_SIZE(order)];
+	bool named[32] = {false};
+	uint64_t at;
+	unsigned i;
+
+	begin();
+	at = filled(32);
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		numbers[i] = (uint32_t)(at / PAGE) + order[i];
+		named[order[i]] = true;
+	}
+	name_pages(inflate, numbers, ARRAY_SIZE(numbers));
+	expect_used(inflate, 1);
+	for (i = 0; i < 32; i++)
+		ck_assert(all_are(at + i * PAGE, PAGE, named[i] ? 0 : 0x5a));
+	ck_assert_uint_eq(balloon_held(balloon), ARRAY_SIZE(order) * PAGE);
+	end();
+}
+END_TEST
+
+START_TEST(a_page_counts_once)
+{
+	uint32_t numbers[3];
+	uint64_t at;
+
+	begin();
+	at = filled(2);
+	numbers[0] = numbers[1] = (uint32_t)(at / PAGE);
+	numbers[2] = numbers[0] + 1;
+	name_pages(inflate, numbers, 2);
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	/* Named again, it is the driver's fault if it was used meanwhile: nothing is lost. */
+	memset(fake_guest_at(&guest, at), 0x77, PAGE);
+	name_pages(inflate, numbers, 1);
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	ck_assert(all_are(at, PAGE, 0x77));
+	/* One that was never in it, and one that is taken back twice. */
+	name_pages(deflate, numbers + 1, 2);
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	name_pages(deflate, numbers, 3);
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	ck_assert(all_are(at + PAGE, PAGE, 0x5a));
+	name_pages(inflate, numbers, 3);
+	ck_assert_uint_eq(balloon_held(balloon), 2 * PAGE);
+	end();
+}
+END_TEST
+
+START_TEST(what_is_not_memory_is_ignored)
+{
+	uint32_t last = RAM_PAGE + RAM / PAGE - 1;
+	uint32_t outside[] = {0, RAM_PAGE - 1, last + 1, 0x7fffffff, 0x80000000, UINT32_MAX};
+	uint32_t inside[] = {RAM_PAGE + 512, last};
+
+	begin();
+	name_pages(inflate, outside, ARRAY_SIZE(outside));
+	name_pages(deflate, outside, ARRAY_SIZE(outside));
+	expect_used(inflate, 1);
+	expect_used(deflate, 1);
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	name_pages(inflate, inside, ARRAY_SIZE(inside));
+	expect_used(inflate, 1);
+	ck_assert_uint_eq(balloon_held(balloon), 2 * PAGE);
+	ck_assert(!(fake_status(&guest) & FAKE_ST_NEEDS_RESET));
+	end();
+}
+END_TEST
+
+START_TEST(chains_of_odd_lengths_are_completed)
+{
+	uint64_t at, buffer;
+
+	begin();
+	at = filled(2);
+	buffer = fake_guest_alloc(&guest, 16, 4);
+	store_le32(fake_guest_at(&guest, buffer), (uint32_t)(at / PAGE));
+	store_le32(fake_guest_at(&guest, buffer + 4), (uint32_t)(at / PAGE) + 1);
+	fake_queue_add_one(inflate, buffer, 7, false); /* the second number is cut short */
+	fake_queue_add_one(inflate, buffer, 3, false);
+	fake_queue_add_one(inflate, buffer, 8, true); /* nothing to read */
+	fake_queue_add_one(report, buffer, 8, false); /* nothing to write */
+	fake_queue_kick(inflate);
+	fake_queue_kick(report);
+	expect_used(inflate, 3);
+	expect_used(report, 1);
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	ck_assert(all_are(at + PAGE, PAGE, 0x5a));
+	end();
+}
+END_TEST
+
+/* Numbers that lie across the segments of a chain. */
+START_TEST(numbers_may_be_split)
+{
+	struct fake_segment segment[3];
+	uint64_t at, buffer;
+	unsigned i;
+
+	begin();
+	at = filled(2);
+	buffer = fake_guest_alloc(&guest, 8, 4);
+	store_le32(fake_guest_at(&guest, buffer), (uint32_t)(at / PAGE));
+	store_le32(fake_guest_at(&guest, buffer + 4), (uint32_t)(at / PAGE) + 1);
+	for (i = 0; i < 3; i++)
+		segment[i] = (struct fake_segment){buffer + 3 * i, i < 2 ? 3 : 2, false};
+	fake_queue_add(inflate, segment, 3);
+	fake_queue_kick(inflate);
+	expect_used(inflate, 1);
+	ck_assert_uint_eq(balloon_held(balloon), 2 * PAGE);
+	end();
+}
+END_TEST
+
+START_TEST(a_huge_chain_takes_several_turns)
+{
+	uint32_t count = 2 * BALLOON_TURN_NUMBERS + 1;
+	unsigned i, rounds = 0;
+	uint64_t at, buffer;
+
+	begin();
+	at = filled(1);
+	buffer = fake_guest_alloc(&guest, count * 4u, 4);
+	for (i = 0; i < count - 1; i++)
+		store_le32(fake_guest_at(&guest, buffer + i * 4u), UINT32_MAX);
+	store_le32(fake_guest_at(&guest, buffer + i * 4u), (uint32_t)(at / PAGE));
+	fake_queue_add_one(inflate, buffer, count * 4u, false);
+	/* Ringing does not help: one turn, then other devices. */
+	for (i = 0; i < 1000; i++)
+		fake_queue_kick(inflate);
+	ck_assert_uint_eq(fake_queue_used_index(inflate), 0);
+	for (; fake_queue_used_index(inflate) == 0 && rounds < 100; rounds++)
+		run_once();
+	ck_assert_uint_ge(rounds, 1);
+	expect_used(inflate, 1);
+	ck_assert(all_are(at, PAGE, 0));
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	end();
+}
+END_TEST
+
+/* Each second page: no two are beside each other, so each is a call of the host's kernel. */
+START_TEST(scattered_pages_take_several_turns)
+{
+	uint32_t numbers[BALLOON_TURN_CALLS * 2];
+	unsigned i, rounds = 0;
+	uint64_t at;
+
+	begin_with(MIB(16), 0);
+	at = filled(2 * ARRAY_SIZE(numbers));
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		numbers[i] = (uint32_t)(at / PAGE) + 2 * i;
+	name_pages(inflate, numbers, ARRAY_SIZE(numbers));
+	ck_assert_uint_eq(fake_queue_used_index(inflate), 0);
+	ck_assert_uint_gt(balloon_held(balloon), 0);
+	ck_assert_uint_le(balloon_held(balloon), BALLOON_TURN_CALLS * PAGE);
+	for (; fake_queue_used_index(inflate) == 0 && rounds < 100; rounds++)
+		run_once();
+	expect_used(inflate, 1);
+	ck_assert_uint_eq(balloon_held(balloon), ARRAY_SIZE(numbers) * PAGE);
+	end();
+}
+END_TEST
+
+START_TEST(reported_pages_are_given_back)
+{
+	struct fake_segment segment[2];
+	uint64_t at;
+
+	begin();
+	at = filled(8);
+	segment[0] = (struct fake_segment){at + PAGE, 2 * PAGE, true};
+	/* Only whole pages. */
+	segment[1] = (struct fake_segment){at + 4 * PAGE + 1, 3 * PAGE, true};
+	fake_queue_add(report, segment, 2);
+	fake_queue_kick(report);
+	expect_used(report, 1);
+	ck_assert(all_are(at, PAGE, 0x5a));
+	ck_assert(all_are(at + PAGE, 2 * PAGE, 0));
+	ck_assert(all_are(at + 3 * PAGE, 2 * PAGE, 0x5a));
+	ck_assert(all_are(at + 5 * PAGE, 2 * PAGE, 0));
+	ck_assert(all_are(at + 7 * PAGE, PAGE, 0x5a));
+	/* They are still the guest's. */
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	end();
+}
+END_TEST
+
+START_TEST(reports_take_several_turns)
+{
+	uint64_t size = 2 * BALLOON_TURN_BYTES + PAGE, at;
+	unsigned rounds = 0;
+
+	begin_with(size + MIB(4), F_REPORTING);
+	at = filled((unsigned)(size / PAGE));
+	fake_queue_add_one(report, at, (uint32_t)size, true);
+	fake_queue_kick(report);
+	ck_assert_uint_eq(fake_queue_used_index(report), 0);
+	ck_assert(all_are(at, BALLOON_TURN_BYTES, 0));
+	ck_assert(all_are(at + BALLOON_TURN_BYTES, BALLOON_TURN_BYTES, 0x5a));
+	for (; fake_queue_used_index(report) == 0 && rounds < 100; rounds++)
+		run_once();
+	expect_used(report, 1);
+	ck_assert(all_are(at, size, 0));
+	end();
+}
+END_TEST
+
+START_TEST(reports_need_their_feature)
+{
+	uint64_t at;
+
+	begin_with(RAM, F_DEFLATE_ON_OOM);
+	at = filled(1);
+	fake_queue_add_one(report, at, PAGE, true);
+	fake_queue_kick(report);
+	expect_used(report, 0);
+	ck_assert(all_are(at, PAGE, 0x5a));
+	end();
+}
+END_TEST
+
+START_TEST(the_target_is_told_and_bounded)
+{
+	uint32_t generation;
+
+	begin();
+	fake_guest_interrupts(&guest);
+	generation = fake_read(&guest, FAKE_REG_GENERATION);
+	balloon_set_target(balloon, 3 * PAGE + 1);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_PAGES), 3);
+	ck_assert_uint_eq(balloon_target(balloon), 3 * PAGE);
+	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS), 2);
+	ck_assert_uint_ne(fake_read(&guest, FAKE_REG_GENERATION), generation);
+	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
+	balloon_set_target(balloon, 3 * PAGE);
+	ck_assert_uint_eq(fake_guest_interrupts(&guest), 0);
+	balloon_set_target(balloon, RAM + PAGE);
+	ck_assert_uint_eq(balloon_target(balloon), RAM);
+	balloon_set_target(balloon, UINT64_MAX);
+	ck_assert_uint_eq(balloon_target(balloon), RAM);
+	balloon_set_target(balloon, 0);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_PAGES), 0);
+	end();
+}
+END_TEST
+
+START_TEST(the_driver_writes_one_field_only)
+{
+	begin();
+	balloon_set_target(balloon, 5 * PAGE);
+	fake_write(&guest, CONFIG_ACTUAL, 77);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_ACTUAL), 77);
+	fake_write(&guest, CONFIG_PAGES, 99);
+	fake_write_size(&guest, CONFIG_ACTUAL, 2, 1);
+	fake_write_size(&guest, CONFIG_ACTUAL + 2, 2, 1);
+	fake_write_size(&guest, CONFIG_PAGES, 8, 1);
+	fake_write_size(&guest, CONFIG_ACTUAL, 8, 1);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_PAGES), 5);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_ACTUAL), 77);
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_reset_empties_it_and_keeps_the_target)
+{
+	uint64_t at;
+
+	begin();
+	at = filled(1);
+	balloon_set_target(balloon, 5 * PAGE);
+	name_page(inflate, at);
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	fake_queue_set_avail_index(inflate, 9999);
+	fake_queue_kick(inflate);
+	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
+	run_once();
+	fake_guest_forget(&guest);
+	ck_assert(fake_guest_bring_up(&guest, 0));
+	ck_assert_uint_eq(balloon_held(balloon), 0);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_PAGES), 5);
+	ck_assert_uint_eq(fake_read(&guest, CONFIG_ACTUAL), 0);
+	at = filled(1);
+	name_page(inflate, at);
+	ck_assert(all_are(at, PAGE, 0));
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	end();
+}
+END_TEST
+
+START_TEST(nothing_is_given_back_after_a_reset)
+{
+	uint64_t size = 2 * BALLOON_TURN_BYTES, at;
+
+	begin_with(size + MIB(4), F_REPORTING);
+	at = filled((unsigned)(size / PAGE));
+	fake_queue_add_one(report, at, (uint32_t)size, true);
+	fake_queue_kick(report);
+	/* The rest waits in a task. */
+	fake_write(&guest, FAKE_REG_STATUS, 0);
+	run_once();
+	ck_assert(all_are(at + BALLOON_TURN_BYTES, BALLOON_TURN_BYTES, 0x5a));
+	end();
+}
+END_TEST
+
+/* A guest that gives away its rings and its list has a broken queue, and the monitor goes on. */
+START_TEST(a_guest_may_give_away_its_rings)
+{
+	uint32_t numbers[RAM / PAGE];
+	unsigned i;
+
+	begin();
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		numbers[i] = RAM_PAGE + i;
+	name_pages(inflate, numbers, ARRAY_SIZE(numbers));
+	run_once();
+	fake_queue_kick(inflate);
+	fake_queue_kick(deflate);
+	run_once();
+	ck_assert_uint_le(balloon_held(balloon), RAM);
+	fake_guest_forget(&guest);
+	ck_assert(fake_guest_bring_up(&guest, 0));
+	name_page(inflate, filled(1));
+	ck_assert_uint_eq(balloon_held(balloon), PAGE);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("balloon", it_is_a_balloon, a_page_is_given_back_and_its_neighbours_are_not,
+	  pages_are_given_back_in_any_order, a_page_counts_once, what_is_not_memory_is_ignored,
+	  chains_of_odd_lengths_are_completed, numbers_may_be_split,
+	  a_huge_chain_takes_several_turns, scattered_pages_take_several_turns,
+	  reported_pages_are_given_back, reports_take_several_turns, reports_need_their_feature,
+	  the_target_is_told_and_bounded, the_driver_writes_one_field_only,
+	  a_reset_empties_it_and_keeps_the_target, nothing_is_given_back_after_a_reset,
+	  a_guest_may_give_away_its_rings)
