@@ -328,7 +328,8 @@ static const struct virtio_device_ops balloon_ops = {
 	.restore = balloon_restore,
 };
 
-int balloon_create(struct balloon **out, struct loop *loop, struct guest_memory *memory)
+int balloon_create(struct balloon **out, struct loop *loop, struct guest_memory *memory,
+		   bool reports)
 {
 	struct balloon *balloon = calloc(1, sizeof(*balloon));
 	unsigned queue;
@@ -346,8 +347,9 @@ int balloon_create(struct balloon **out, struct loop *loop, struct guest_memory 
 	balloon->device.ops = &balloon_ops;
 	balloon->device.name = "balloon0";
 	balloon->device.id = VIRTIO_ID_BALLOON;
-	balloon->device.features = (UINT64_C(1) << VIRTIO_BALLOON_F_DEFLATE_ON_OOM) |
-				   (UINT64_C(1) << VIRTIO_BALLOON_F_REPORTING);
+	balloon->device.features = UINT64_C(1) << VIRTIO_BALLOON_F_DEFLATE_ON_OOM;
+	if (reports)
+		balloon->device.features |= UINT64_C(1) << VIRTIO_BALLOON_F_REPORTING;
 	balloon->device.queue_count = BALLOON_QUEUES;
 	for (queue = 0; queue < BALLOON_QUEUES; queue++)
 		balloon->device.queue_size_max[queue] = QUEUE_SIZE;

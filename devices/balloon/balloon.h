@@ -35,8 +35,12 @@
 
 struct balloon;
 
-/* 0 or -errno. The memory must outlive the device, which is valid until balloon_destroy(). */
-int balloon_create(struct balloon **out, struct loop *loop, struct guest_memory *memory);
+/*
+ * reports: offer reports of free pages. 0 or -errno. The memory must outlive the device, which is
+ * valid until balloon_destroy().
+ */
+int balloon_create(struct balloon **out, struct loop *loop, struct guest_memory *memory,
+		   bool reports);
 struct virtio_device *balloon_device(struct balloon *balloon);
 void balloon_destroy(struct balloon *balloon);
 

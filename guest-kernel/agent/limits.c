@@ -21,6 +21,8 @@ static int top_fd = -1;	   /* the top of the cgroups */
 static int events_fd = -1; /* memory.events of the sandbox's cgroup */
 static bool cpu_enabled;
 static uint32_t open_files;
+static unsigned long long memory_most; /* bytes for the workload; 0: unknown */
+static uint32_t memory_without;	       /* MiB of them that it has to do without */
 
 static int write_limit(const char *file, const char *text)
 {
@@ -62,9 +64,32 @@ static int set_cpu(uint32_t millis)
 	return write_limit("cpu.max", text);
 }
 
+/*
+ * The kernel first takes back what it can, such as cached files, and then ends commands until the
+ * rest fits.
+ */
+static int set_memory(uint32_t without)
+{
+	unsigned long long bytes = memory_most, less = (unsigned long long)without << 20;
+	char text[32];
+	int ret;
+
+	if (without == memory_without)
+		return 0;
+	if (!memory_most)
+		return -ENOTSUP;
+	bytes = bytes > less + AGENT_MEMORY_LEAST ? bytes - less : AGENT_MEMORY_LEAST;
+	snprintf(text, sizeof(text), "%llu", bytes);
+	ret = write_limit("memory.max", text);
+	if (ret == 0)
+		memory_without = without;
+	return ret;
+}
+
 uint32_t limits_set(const uint8_t *payload, uint32_t length)
 {
-	bool more = length == AGENT_LIMITS_SIZE_MORE;
+	bool most = length == AGENT_LIMITS_SIZE_MOST;
+	bool more = most || length == AGENT_LIMITS_SIZE_MORE;
 	uint32_t files = more ? agent_get32(payload + AGENT_LIMITS_AT_FILES) : 0;
 	uint32_t millis = more ? agent_get32(payload + AGENT_LIMITS_AT_CPU) : 0;
 	int ret;
@@ -77,6 +102,8 @@ uint32_t limits_set(const uint8_t *payload, uint32_t length)
 		ret = set_cpu(millis);
 	if (ret == 0)
 		open_files = files;
+	if (ret == 0)
+		ret = set_memory(most ? agent_get32(payload + AGENT_LIMITS_AT_MEMORY) : 0);
 	return (uint32_t)-ret;
 }
 
@@ -99,7 +126,6 @@ uint64_t limits_memory_kills(void)
 void limits_prepare(int top)
 {
 	struct sysinfo info;
-	unsigned long long memory;
 	char text[32];
 
 	top_fd = top;
@@ -113,9 +139,9 @@ void limits_prepare(int top)
 	if (set_processes(0) < 0)
 		agent_log("the number of processes is not limited");
 	/* Leave something for memory that the kernel does not charge to the sandbox. */
-	memory = (unsigned long long)info.freeram * info.mem_unit;
-	memory -= memory / 32 + (memory > (64u << 20) ? 8u << 20 : memory / 8);
-	snprintf(text, sizeof(text), "%llu", memory);
+	memory_most = (unsigned long long)info.freeram * info.mem_unit;
+	memory_most -= memory_most / 32 + (memory_most > (64u << 20) ? 8u << 20 : memory_most / 8);
+	snprintf(text, sizeof(text), "%llu", memory_most);
 	if (write_limit("memory.max", text) < 0)
 		agent_log("memory is not limited");
 }

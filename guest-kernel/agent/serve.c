@@ -43,7 +43,7 @@ void serve_hello(struct agent *agent, int fd)
 			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE | AGENT_FEATURE_MAC |
 			    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS |
 			    AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_FILTER | AGENT_FEATURE_EXEC |
-			    AGENT_FEATURE_IPV6 | AGENT_FEATURE_USERS);
+			    AGENT_FEATURE_IPV6 | AGENT_FEATURE_USERS | AGENT_FEATURE_MEMORY);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);

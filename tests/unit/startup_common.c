@@ -67,8 +67,12 @@ static long fake_read(void *arg, void *to, size_t length)
 static void note_limits(struct fake *fake, const uint8_t *payload, uint32_t length)
 {
 	bool more = fake->features & AGENT_FEATURE_FILES_CPU;
+	bool most = fake->features & AGENT_FEATURE_MEMORY;
 
-	ck_assert_uint_eq(length, more ? AGENT_LIMITS_SIZE_MORE : AGENT_LIMITS_SIZE);
+	ck_assert_uint_eq(length, most	 ? AGENT_LIMITS_SIZE_MOST
+				  : more ? AGENT_LIMITS_SIZE_MORE
+					 : AGENT_LIMITS_SIZE);
+	fake->memory_without = most ? agent_get32(payload + AGENT_LIMITS_AT_MEMORY) : 0;
 	fake->processes = agent_get32(payload + AGENT_LIMITS_AT_PROCESSES);
 	fake->open_files = more ? agent_get32(payload + AGENT_LIMITS_AT_FILES) : 0;
 	fake->cpu_millis = more ? agent_get32(payload + AGENT_LIMITS_AT_CPU) : 0;

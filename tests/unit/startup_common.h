@@ -16,8 +16,9 @@ struct fake {
 	char log[512];
 	uint16_t fails, silent; /* to requests of this type: an error, or no reply */
 	uint32_t error;
-	uint32_t features;			    /* of the agent */
-	uint32_t processes, open_files, cpu_millis; /* of the last request for limits */
+	uint32_t features; /* of the agent */
+	uint32_t processes, open_files, cpu_millis,
+		memory_without; /* of the last request for limits */
 	bool closed;
 	unsigned done;
 	char failed[256];

@@ -26,7 +26,7 @@ static void begin_with(uint64_t ram, uint64_t features)
 {
 	ck_assert_int_eq(loop_create(&loop), 0);
 	fake_guest_init(&guest, ram);
-	ck_assert_int_eq(balloon_create(&balloon, loop, &guest.memory), 0);
+	ck_assert_int_eq(balloon_create(&balloon, loop, &guest.memory, true), 0);
 	fake_guest_attach(&guest, balloon_device(balloon));
 	ck_assert(!balloon_has_driver(balloon));
 	ck_assert(fake_guest_bring_up(&guest, features));
@@ -124,6 +124,13 @@ START_TEST(it_is_a_balloon)
 	ck_assert_uint_eq(balloon_held(balloon), 0);
 	end();
 	balloon_destroy(NULL);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	fake_guest_init(&guest, RAM);
+	ck_assert_int_eq(balloon_create(&balloon, loop, &guest.memory, false), 0);
+	fake_guest_attach(&guest, balloon_device(balloon));
+	ck_assert(!fake_guest_negotiate(&guest, F_REPORTING));
+	ck_assert(fake_guest_negotiate(&guest, F_DEFLATE_ON_OOM));
+	end();
 }
 END_TEST
 

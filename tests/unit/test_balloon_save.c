@@ -26,7 +26,7 @@ static struct side old, new;
 static void make(struct side *side)
 {
 	fake_guest_init(&side->guest, RAM);
-	ck_assert_int_eq(balloon_create(&side->balloon, loop, &side->guest.memory), 0);
+	ck_assert_int_eq(balloon_create(&side->balloon, loop, &side->guest.memory, true), 0);
 	fake_guest_attach(&side->guest, balloon_device(side->balloon));
 }
 

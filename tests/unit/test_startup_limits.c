@@ -146,7 +146,7 @@ START_TEST(an_older_agent_keeps_what_it_can)
 	struct err err;
 	struct policy *policy;
 
-	fake->features &= ~AGENT_FEATURE_FILES_CPU;
+	fake->features &= ~(AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_MEMORY);
 	begin_with(fake, "policy 1\nlimit processes=9\n");
 	ck_assert_uint_eq(fake->done, 1);
 	ck_assert_uint_eq(fake->processes, 9);
@@ -159,7 +159,7 @@ START_TEST(an_older_agent_keeps_what_it_can)
 	policy_free(policy);
 	fake_destroy(fake);
 	fake = fake_create();
-	fake->features &= ~AGENT_FEATURE_FILES_CPU;
+	fake->features &= ~(AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_MEMORY);
 	begin_with(fake, "policy 1\nlimit open-files=64\n");
 	ck_assert_uint_eq(fake->done, 0);
 	ck_assert_msg(strstr(fake->failed, "too old"), "%s", fake->failed);

@@ -200,9 +200,10 @@ int agent_channel_set_network(struct agent_channel *channel, const struct agent_
 
 /* Limits that the guest keeps (vmm/agent/wire.h, LIMITS). 0: the agent's default. */
 struct agent_limits {
-	uint32_t processes;  /* at a time, each thread counted as one */
-	uint32_t open_files; /* of each process */
-	uint32_t cpu_millis; /* thousandths of a processor */
+	uint32_t processes;	 /* at a time, each thread counted as one */
+	uint32_t open_files;	 /* of each process */
+	uint32_t cpu_millis;	 /* thousandths of a processor */
+	uint32_t memory_without; /* MiB that the workload has to do without */
 };
 
 /* -EOPNOTSUPP: the guest's agent is too old for one of them. */

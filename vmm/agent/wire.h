@@ -54,9 +54,10 @@
 #define AGENT_FEATURE_FILES_CPU 256u /* open files and processor time in LIMITS */
 #define AGENT_FEATURE_FILTER	512u
 #define AGENT_FEATURE_EXEC	1024u
-#define AGENT_FEATURE_IPV6	2048u /* IPv6 and search domains in NETWORK */
-#define AGENT_FEATURE_VIRTIOFS	4096u /* MOUNT, FILES and AGENT_LOWER_SHARE */
-#define AGENT_FEATURE_USERS	8192u /* groups and numbers in START's user; all ids */
+#define AGENT_FEATURE_IPV6	2048u  /* IPv6 and search domains in NETWORK */
+#define AGENT_FEATURE_VIRTIOFS	4096u  /* MOUNT, FILES and AGENT_LOWER_SHARE */
+#define AGENT_FEATURE_USERS	8192u  /* groups and numbers in START's user; all ids */
+#define AGENT_FEATURE_MEMORY	16384u /* memory in LIMITS */
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
@@ -265,19 +266,24 @@ enum agent_root_upper {
 
 /*
  * LIMITS: AGENT_LIMITS_SIZE bytes; for agents with the feature FILES_CPU also
- * AGENT_LIMITS_SIZE_MORE. How many processes (threads count) the workload may have at once: 0, or a
- * number above the agent's own limit, stands for that limit. Existing processes go on; the kernel
- * refuses new ones (EAGAIN). How many files each process of a later command may have open; 0: the
- * agent's default. How much processor time all of them may use, in thousandths of a processor; 0:
- * any. A limit that is left out is as with 0.
+ * AGENT_LIMITS_SIZE_MORE; for those with the feature MEMORY also AGENT_LIMITS_SIZE_MOST. How many
+ * processes (threads count) the workload may have at once: 0, or a number above the agent's own
+ * limit, stands for that limit. Existing processes go on; the kernel refuses new ones (EAGAIN). How
+ * many files each process of a later command may have open; 0: the agent's default. How much
+ * processor time all of them may use, in thousandths of a processor; 0: any. How much of the memory
+ * that the agent leaves them they have to do without, in MiB; they always have AGENT_MEMORY_LEAST.
+ * A limit that is left out is as with 0.
  */
 #define AGENT_LIMITS_AT_PROCESSES 0u /* 32 */
 #define AGENT_LIMITS_SIZE	  4u
 #define AGENT_LIMITS_AT_FILES	  4u /* 32: up to AGENT_FILES_MAX */
 #define AGENT_LIMITS_AT_CPU	  8u /* 32: up to AGENT_CPU_MAX */
 #define AGENT_LIMITS_SIZE_MORE	  12u
+#define AGENT_LIMITS_AT_MEMORY	  12u /* 32 */
+#define AGENT_LIMITS_SIZE_MOST	  16u
 #define AGENT_FILES_MAX		  1048576u
 #define AGENT_CPU_MAX		  1024000u
+#define AGENT_MEMORY_LEAST	  (8u << 20) /* bytes */
 
 /*
  * FILTER: AGENT_FILTER_SIZE bytes, then 1 to AGENT_FILTER_MAX instructions of AGENT_FILTER_CODE

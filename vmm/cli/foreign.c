@@ -46,6 +46,7 @@ static const struct {
 	{"shell", "'cordon attach NAME' is a prompt in a sandbox"},
 	{"ssh", "'cordon attach NAME' is a prompt in a sandbox"},
 	{"tag", "'cordon image build --tag NAME ARCHIVE' names an image"},
+	{"update", "'cordon limit NAME memory=SIZE' changes the memory of a sandbox"},
 	{"up", "'cordon start NAME' boots a sandbox that stays"},
 	{"volume", "'--share HOST:GUEST' gives a directory of the host"},
 };

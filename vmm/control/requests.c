@@ -97,6 +97,7 @@ static const struct operation {
 	{"stats", op_stats, true},
 	{"processes", op_processes, false},
 	{"logs", op_logs, true},
+	{"limit", op_limit, false},
 	{"pause", op_pause, false},
 	{"resume", op_resume, false},
 	{"snapshot", op_snapshot, false},

@@ -77,6 +77,9 @@ void op_shell(struct client *client, struct message *message);
 void op_attach(struct client *client, struct message *message);
 void op_detach(struct client *client, struct message *message);
 
+/* requests_limit.c */
+void op_limit(struct client *client, struct message *message);
+
 /* requests_net.c */
 void op_questions(struct client *client, struct message *message);
 void op_answer(struct client *client, struct message *message);

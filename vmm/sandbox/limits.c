@@ -8,6 +8,9 @@
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/sandbox.h"
 
+/* What a guest needs, beside a sixteenth of its memory: its kernel describes all of it. */
+#define MEMORY_LEAST MIB(64)
+
 /* What --cpus and the policy leave of the processors, or 0 for all of them. */
 static uint32_t share_of(const struct sandbox *sandbox, uint64_t policy_millis)
 {
@@ -20,6 +23,17 @@ static uint32_t share_of(const struct sandbox *sandbox, uint64_t policy_millis)
 	return share < all ? (uint32_t)share : 0;
 }
 
+/*
+ * MiB that the guest's kernel does without, so the workload has to: else it would take them back
+ * by running out of memory.
+ */
+static uint32_t memory_without(const struct sandbox *sandbox)
+{
+	const struct balloon *balloon = sandbox->machine.devices.balloon;
+
+	return balloon ? (uint32_t)(align_up(balloon_target(balloon), MIB(1)) >> 20) : 0;
+}
+
 static struct agent_limits limits_of(const struct sandbox *sandbox,
 				     const struct policy_limits *limits)
 {
@@ -27,12 +41,14 @@ static struct agent_limits limits_of(const struct sandbox *sandbox,
 		.processes = (uint32_t)limits->processes,
 		.open_files = (uint32_t)limits->open_files,
 		.cpu_millis = share_of(sandbox, limits->cpu_millis),
+		.memory_without = memory_without(sandbox),
 	};
 }
 
 static bool limits_any(const struct agent_limits *limits)
 {
-	return limits->processes || limits->open_files || limits->cpu_millis;
+	return limits->processes || limits->open_files || limits->cpu_millis ||
+	       limits->memory_without;
 }
 
 /* A guest that does not keep its policy's limits must not go on. */
@@ -102,6 +118,51 @@ void sandbox_forget_limits(struct sandbox *sandbox)
 {
 	/* Nothing requested, and no snapshot that has limits: the guest has none. */
 	sandbox->limits.known = !sandbox->config.snapshot && !sandbox->limits.requested;
+}
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+struct memory_limit sandbox_memory_limit(const struct sandbox *sandbox)
+{
+	uint64_t most = sandbox->machine.config.memory;
+	const struct balloon *balloon = sandbox->machine.devices.balloon;
+
+	return (struct memory_limit){
+		.now = most - balloon_target(balloon),
+		.most = most,
+		.least = min_u64(most, align_up(MEMORY_LEAST + most / 16, MIB(1))),
+		.given_back = balloon_held(balloon),
+	};
+}
+
+int sandbox_limit_memory(struct sandbox *sandbox, uint64_t bytes, struct err *err)
+{
+	struct memory_limit limit = sandbox_memory_limit(sandbox);
+	struct balloon *balloon = sandbox->machine.devices.balloon;
+	uint64_t before = balloon_target(balloon);
+	int ret;
+
+	if (bytes > limit.most)
+		return err_set(err, EINVAL,
+			       "the sandbox was started with %lluM of memory, and can't have more: "
+			       "start it with --memory %lluM",
+			       (unsigned long long)limit.most >> 20,
+			       (unsigned long long)align_up(bytes, MIB(2)) >> 20);
+	if (bytes < limit.least)
+		return err_set(err, EINVAL,
+			       "a sandbox that was started with %lluM of memory needs %lluM of it "
+			       "at least",
+			       (unsigned long long)limit.most >> 20,
+			       (unsigned long long)limit.least >> 20);
+	if (!balloon_has_driver(balloon))
+		return err_set(err, EOPNOTSUPP,
+			       "the guest's kernel can't give memory back: it has no driver for a "
+			       "virtio balloon");
+	balloon_set_target(balloon, limit.most - bytes);
+	ret = sandbox_renew_limits(sandbox, NULL, err);
+	if (ret < 0)
+		balloon_set_target(balloon, before);
+	return ret < 0 ? ret : 0;
 }
 
 uint64_t sandbox_output_limit(struct sandbox *sandbox)

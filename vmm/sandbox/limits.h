@@ -33,6 +33,21 @@ int sandbox_renew_limits(struct sandbox *sandbox, const struct agent_reply *repl
 /* Before requests over a new connection: what was sent over the last one may have been lost. */
 void sandbox_forget_limits(struct sandbox *sandbox);
 
+/* The memory of a sandbox that runs, in bytes. */
+struct memory_limit {
+	uint64_t now, most, least; /* it was started with the most */
+	uint64_t given_back;	   /* as the guest says: of most - now */
+};
+
+struct memory_limit sandbox_memory_limit(const struct sandbox *sandbox);
+
+/*
+ * Limits its memory, from limit.least to limit.most: the guest's kernel gives the rest back, as
+ * soon as it can, and the workload has so much less. Only once the sandbox is ready. 0 or -errno
+ * with a message.
+ */
+int sandbox_limit_memory(struct sandbox *sandbox, uint64_t bytes, struct err *err);
+
 /* How many bytes a command may write to stdout and stderr together; 0: any number. */
 uint64_t sandbox_output_limit(struct sandbox *sandbox);
 
