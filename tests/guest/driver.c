@@ -22,8 +22,9 @@ void driver_write_address(struct hostile *h, unsigned slot, uint32_t offset, uin
 
 struct guest_ring *driver_ring(struct hostile *h, unsigned slot, unsigned queue)
 {
-	static const unsigned first[] = {[SLOT_VSOCK] = 0, [SLOT_RNG] = 3,    [SLOT_DISK] = 4,
-					 [SLOT_NET] = 5,   [SLOT_IMAGE] = 10, [SLOT_FS] = 11};
+	static const unsigned first[] = {
+		[SLOT_VSOCK] = 0,  [SLOT_RNG] = 3, [SLOT_DISK] = 4,    [SLOT_NET] = 5,
+		[SLOT_IMAGE] = 10, [SLOT_FS] = 11, [SLOT_BALLOON] = 13};
 
 	return &h->ring[first[slot] + queue];
 }
@@ -56,6 +57,8 @@ static void set_queues(struct hostile *h, unsigned slot)
 		queues = h->test->several_pairs ? 5 : 2;
 	else if (slot == SLOT_FS)
 		queues = 2;
+	else if (slot == SLOT_BALLOON)
+		queues = 3;
 
 	for (queue = 0; queue < queues; queue++) {
 		/* The event queue has two entries. */

@@ -293,9 +293,10 @@ static void check_expectations(struct hostile *h)
 
 static void init_rings(struct hostile *h)
 {
-	static const unsigned slot[RINGS] = {
-		SLOT_VSOCK, SLOT_VSOCK, SLOT_VSOCK, SLOT_RNG,	SLOT_DISK, SLOT_NET, SLOT_NET,
-		SLOT_NET,   SLOT_NET,	SLOT_NET,   SLOT_IMAGE, SLOT_FS,   SLOT_FS};
+	static const unsigned slot[RINGS] = {SLOT_VSOCK, SLOT_VSOCK,   SLOT_VSOCK,   SLOT_RNG,
+					     SLOT_DISK,	 SLOT_NET,     SLOT_NET,     SLOT_NET,
+					     SLOT_NET,	 SLOT_NET,     SLOT_IMAGE,   SLOT_FS,
+					     SLOT_FS,	 SLOT_BALLOON, SLOT_BALLOON, SLOT_BALLOON};
 	unsigned i;
 
 	for (i = 0; i < RINGS; i++)
@@ -307,6 +308,8 @@ static void init_rings(struct hostile *h)
 				(slot[i] == SLOT_FS ? i - 6 : i) * HOSTILE_RING_BYTES,
 			.size = RING_SIZE,
 		};
+	for (i = 0; i < BALLOON_QUEUES; i++)
+		driver_ring(h, SLOT_BALLOON, i)->base = HOSTILE_BALLOON + i * 0x1000u;
 }
 
 static void run_test(struct hostile *h)

@@ -30,8 +30,8 @@
 #include "vmm/machine/device.h"
 
 /*
- * The guest's memory. All rings but the image's lie below 64 KiB, where a second processor in real
- * mode reaches them.
+ * The guest's memory. All rings but the image's and the balloon's lie below 64 KiB, where a second
+ * processor in real mode reaches them.
  */
 #define HOSTILE_MEMORY	   MIB(64)
 #define HOSTILE_TABLES	   0x1000u /* page tables: PML4, PDPT, four page directories, one more */
@@ -43,6 +43,7 @@
 #define HOSTILE_RING_BYTES 0x800u
 #define HOSTILE_BUFFERS	   0x100000u /* 2 MiB for buffers */
 #define HOSTILE_HEADERS	   0x300000u /* packets of the socket device, 64 bytes apart */
+#define HOSTILE_BALLOON	   0x3f0000u /* the balloon's rings, each in a page of its own */
 #define HOSTILE_COMMANDS   0x400000u
 
 /* The page at this virtual address lies 64 GiB up in physical memory, where there is nothing. */
@@ -59,12 +60,13 @@
 #define HOSTILE_DEVICE_SIZE    16u
 
 /* The slots of the devices, in the order of devices_create(). */
-#define SLOT_VSOCK 0
-#define SLOT_RNG   1
-#define SLOT_NET   2
-#define SLOT_IMAGE 3 /* the read-only disk */
-#define SLOT_DISK  4 /* the writable one */
-#define SLOT_FS	   5
+#define SLOT_VSOCK   0
+#define SLOT_RNG     1
+#define SLOT_NET     2
+#define SLOT_IMAGE   3 /* the read-only disk */
+#define SLOT_DISK    4 /* the writable one */
+#define SLOT_FS	     5
+#define SLOT_BALLOON 6
 
 /* Status bits on the way to a live device. */
 #define ST_ACK	  1u
@@ -95,8 +97,9 @@
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
-/* of the socket device 3, entropy device, disk, network card 5, image, file system device 2 */
-#define RINGS 13
+/* of the socket device 3, entropy device, disk, network card 5, image, file system device 2,
+ * balloon 3 */
+#define RINGS 16
 
 /* The driver's side of a queue, as it will be at this point of the script. */
 struct guest_ring {
