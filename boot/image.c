@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "boot/boot.h"
@@ -96,6 +95,7 @@ static uint64_t map_pages(const struct boot_image *image, uint64_t offset,
 			  struct guest_memory *memory, uint64_t gpa, uint64_t length)
 {
 	uint64_t skip = align_up(gpa, PAGE_BYTES) - gpa;
+	struct err err;
 	uint8_t *host;
 
 	if (image->fd < 0 || !image->immutable || !memory->mapping || memory->huge ||
@@ -106,10 +106,8 @@ static uint64_t map_pages(const struct boot_image *image, uint64_t offset,
 	host = guest_memory_at(memory, gpa + skip, length);
 	if (!host || (uintptr_t)host % PAGE_BYTES != 0)
 		return 0;
-	if (mmap(host, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-		 image->fd, (off_t)(offset + skip)) == MAP_FAILED)
+	if (guest_memory_map_file(memory, gpa + skip, length, image->fd, offset + skip, &err) < 0)
 		return 0;
-	madvise(host, length, MADV_DONTDUMP);
 	return length;
 }
 
