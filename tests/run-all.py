@@ -44,7 +44,7 @@ FUZZ_RUNS = 20000
 FUZZ_SLOW_RUNS = {"fuzz_fs": 4000, "fuzz_fuse": 4000, "fuzz_vsock": 4000, "fuzz_relay_tcp": 4000}
 # Slowest first, so that none is left alone at the end; the rest takes seconds.
 FUZZ_ORDER = ["fuzz_vsock", "fuzz_fuse", "fuzz_fs", "fuzz_image", "fuzz_net_card", "fuzz_blk", "fuzz_control",
-              "fuzz_policy", "fuzz_snapshot", "fuzz_mmio"]
+              "fuzz_policy", "fuzz_snapshot", "fuzz_mmio", "fuzz_balloon"]
 FAILURE_LINES = 40              # below each `not ok` that --add repeats
 JOBS = 2                        # unit and fuzz programs at a time
 # These need the processors for themselves.
