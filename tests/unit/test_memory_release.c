@@ -149,6 +149,9 @@ START_TEST(cleared_memory_has_no_files)
 	make(&memory, true, MIB(2));
 	at = with_files(&memory, &file);
 	guest_memory_use_single(&memory, true);
+	ck_assert(all_are(at, 8 * PAGE, 0x5a));
+	guest_memory_use_single(&memory, false);
+	guest_memory_use_single(&memory, true);
 	ck_assert_int_eq(guest_memory_clear(&memory, &err), 0);
 	fill(&memory, 0, 8 * PAGE, 0x5a);
 	ck_assert_int_eq(guest_memory_release(&memory, at, 8 * PAGE, true), 0);

@@ -64,11 +64,23 @@ int guest_memory_release(const struct guest_memory *memory, void *host, uint64_t
 
 void guest_memory_use_single(struct guest_memory *memory, bool single)
 {
-	if (!memory->mapping || memory->single == single)
+	int advice = single ? MADV_NOHUGEPAGE : MADV_HUGEPAGE;
+	uint8_t *at = memory->mapping, *end;
+	size_t i;
+
+	if (!at || memory->single == single)
 		return;
 	memory->single = single;
-	/* May fail: the guest then takes more memory, or is slower. */
-	madvise(memory->mapping, memory->mapping_size, single ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	end = at + memory->mapping_size;
+	/*
+	 * Files have single pages anyway. This may fail: the guest then takes more memory, or is
+	 * slower.
+	 */
+	for (i = 0; i < memory->file_count; i++) {
+		madvise(at, (size_t)(memory->files[i].host - at), advice);
+		at = memory->files[i].host + memory->files[i].length;
+	}
+	madvise(at, (size_t)(end - at), advice);
 }
 
 uint64_t guest_memory_pages(const struct guest_memory *memory)
