@@ -37,7 +37,8 @@ static const char *state_of(const struct monitor *monitor)
 static void op_info(struct client *client, struct message *message)
 {
 	const struct monitor *monitor = client->monitor;
-	const struct machine *machine = &monitor->session.sandbox.machine;
+	const struct sandbox *sandbox = &monitor->session.sandbox;
+	const struct machine *machine = &sandbox->machine;
 
 	server_reply(client, request_id(message->body),
 		     json_pack("{s:s,s:I,s:s,s:b,s:b,s:i,s:I,s:I,s:i,s:o,s:o}", "name",
@@ -46,7 +47,7 @@ static void op_info(struct client *client, struct message *message)
 			       "network_lost", (int)monitor->session.sandbox.network.lost,
 			       "questions", (int)count_questions(monitor), "started",
 			       (json_int_t)monitor->started, "memory",
-			       (json_int_t)machine->config.memory, "cpus",
+			       (json_int_t)sandbox_memory_limit(sandbox).now, "cpus",
 			       (int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs),
 			       "ended", describe_jobs(monitor->ended)));
 }

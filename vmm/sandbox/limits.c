@@ -128,10 +128,10 @@ struct memory_limit sandbox_memory_limit(const struct sandbox *sandbox)
 	const struct balloon *balloon = sandbox->machine.devices.balloon;
 
 	return (struct memory_limit){
-		.now = most - balloon_target(balloon),
+		.now = most - (balloon ? balloon_target(balloon) : 0),
 		.most = most,
 		.least = min_u64(most, align_up(MEMORY_LEAST + most / 16, MIB(1))),
-		.given_back = balloon_held(balloon),
+		.given_back = balloon ? balloon_held(balloon) : 0,
 	};
 }
 
