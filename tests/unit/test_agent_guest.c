@@ -74,7 +74,7 @@ static const struct {
 	{"NETWORK too long", AGENT_NETWORK, 0, 1, AGENT_NETWORK_MOST + 1, {1}},
 	{"NETWORK without number", AGENT_NETWORK, 0, 0, AGENT_NETWORK_SIZE, {1}},
 	{"LIMITS too short", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE - 1, {1}},
-	{"LIMITS too long", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE_MORE + 1, {1}},
+	{"LIMITS too long", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE_MOST + 1, {1}},
 	{"LIMITS without number", AGENT_LIMITS, 0, 0, AGENT_LIMITS_SIZE, {1}},
 	{"FILTER without an instruction", AGENT_FILTER, 0, 1, AGENT_FILTER_SIZE, {0}},
 	{"FILTER without number", AGENT_FILTER, 0, 0, AGENT_FILTER_SIZE + 8, {0}},
