@@ -24,6 +24,11 @@ def free_mib(name="box"):
     return int(line[3]) / 1024
 
 
+def usable(name="box"):
+    """What the workload may use, in bytes: the bound of its cgroup."""
+    return int(execute(name, "sh", "-c", "mount -t cgroup2 c /mnt 2>/dev/null; cat /mnt/memory.max").expect(0).stdout)
+
+
 def change(size, name="box"):
     """Change the limit, and wait until the guest has done its part."""
     call("limit", name, f"memory={size}M").expect(0, stderr=b"")
@@ -54,12 +59,13 @@ def test_limit_goes_down_and_up():
         with connect() as client:
             answer = ask(client, id=1, op="limit", memory="96M")
             assert not answer["ok"] and "number of bytes" in answer["error"], answer
-        before = free_mib()
+        before, all_of_it = free_mib(), usable()
         change(112)
         call("limit", "box").expect(0, b"memory           112M of 128M: the guest has given back 16M of 16M\n"
                                     b"processors       1\n", b"")
         lower = free_mib()
         assert 10 < before - lower < 22, (before, lower)
+        assert usable() == all_of_it - 16 * MIB, (all_of_it, usable())
         # A command that was running goes on, and others start.
         execute("box", "sh", "-c", "echo works").expect(0, b"works\n")
         # A copy has the limit, and can have the memory again.
@@ -70,13 +76,16 @@ def test_limit_goes_down_and_up():
             shown = limits("copy")
             assert shown["memory"] == 112 * MIB and shown["memory_given_back"] == 16 * MIB, shown
             change(128, "copy")
-            assert free_mib("copy") > lower + 10, (lower, free_mib("copy"))
+            # A part is in the processor's own list of free pages, which `free` does not count.
+            assert free_mib("copy") > lower + 2, (lower, free_mib("copy"))
+            assert usable("copy") == all_of_it, (all_of_it, usable("copy"))
         finally:
             call("kill", "copy")
         assert limits()["memory"] == 112 * MIB, limits()
         change(128)
         again = free_mib()
-        assert again > lower + 10, (before, lower, again)
+        assert again > lower + 2, (before, lower, again)
+        assert usable() == all_of_it, (all_of_it, usable())
 
 
 FILL = "dd if=/dev/zero of=/tmp/fill bs=1M count=%d 2>/dev/null && rm /tmp/fill"
@@ -91,11 +100,12 @@ def test_memory_goes_back_to_the_host():
         change(72)
         empty = private_mib()
         assert empty < full - 20, (full, empty)
-        # The kernel ends a command that needs more, as it does without a limit, and the rest goes on.
-        eaten = execute("box", "sh", "-c", cordon.EAT_MEMORY).expect(137)
-        assert b"memory" in eaten.stderr, eaten
+        if cordon.many(cordon.HARDWARE, True):
+            # The kernel ends a command that needs more, as it does without a limit, and the rest goes on.
+            eaten = execute("box", "sh", "-c", cordon.EAT_MEMORY).expect(137)
+            assert b"memory" in eaten.stderr, eaten
+            assert private_mib() < full, (full, private_mib())
         execute("box", "echo", "works").expect(0, b"works\n")
-        assert private_mib() < full, (full, private_mib())
 
 
 @limit(300)
