@@ -3,7 +3,7 @@
 import json
 
 import cordon
-from cordon import Skip, call, limit, wait_until, work
+from cordon import call, limit, wait_until, work
 from sandboxes import connect, execute, sandbox, ask
 
 MIB = 1 << 20
@@ -105,19 +105,4 @@ def test_memory_goes_back_to_the_host():
             eaten = execute("box", "sh", "-c", cordon.EAT_MEMORY).expect(137)
             assert b"memory" in eaten.stderr, eaten
             assert private_mib() < full, (full, private_mib())
-        execute("box", "echo", "works").expect(0, b"works\n")
-
-
-@limit(300)
-def test_free_pages_are_reported():
-    """What a sandbox has freed goes back without a limit, some seconds later."""
-    if not cordon.HARDWARE:
-        raise Skip("free pages are reported only where ring 0 is not emulated")
-    with sandbox("box", "--memory", "256M"):
-        execute("box", "sh", "-c", FILL % 128).expect(0)
-        execute("box", "sh", "-c", "dd if=/dev/zero of=/tmp/fill bs=1M count=100 2>/dev/null").expect(0)
-        full = private_mib()
-        assert full > 100, full
-        execute("box", "rm", "/tmp/fill").expect(0)
-        wait_until(lambda: private_mib() < full - 60, seconds=120, what="the monitor has less memory")
         execute("box", "echo", "works").expect(0, b"works\n")

@@ -159,17 +159,16 @@ static int create_fs(struct machine_devices *devices, unsigned queues, struct er
 }
 
 /*
- * Without reports of free pages where ring 0 is emulated: a guest begins with all that are free,
- * two seconds of its clock after its start. That clock has gone on in a template there, so each
- * start would do it at once, for 50 ms.
+ * Without reports of free pages: a guest begins with all that are free, two seconds of its clock
+ * after its start. Where ring 0 is emulated that clock has gone on in a template, so each start
+ * would do it at once. What they cost on hardware is not measured.
  *
  * Its doorbells ring rarely, so each is an access to a register: an eventfd each would cost every
  * start three more calls of KVM.
  */
 static int create_balloon(struct machine_devices *devices, struct err *err)
 {
-	int ret = balloon_create(&devices->balloon, devices->loop, devices->vm->memory,
-				 !devices->vm->ring0_emulated);
+	int ret = balloon_create(&devices->balloon, devices->loop, devices->vm->memory, false);
 
 	if (ret < 0)
 		return err_code(err, -ret, "balloon device");
