@@ -14,6 +14,9 @@ const char *const *foreign_alias(const char *verb);
 /* What to do instead of a verb that has no counterpart; NULL: nothing is known. */
 const char *foreign_verb(const char *verb);
 
+/* The same for the second word of a verb, as in `image pull`. */
+const char *foreign_subverb(const char *verb, const char *subverb);
+
 /* Whether the first word of a command is rather the name of an image, as in `docker run alpine`. */
 bool foreign_image(const char *word);
 

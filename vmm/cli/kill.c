@@ -9,7 +9,6 @@
 #include "vmm/base/quantity.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/request.h"
-#include "vmm/control/registry.h"
 
 struct kill_options {
 	bool all;
@@ -29,28 +28,10 @@ static const struct option_entry entries[] = {
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
 
-/* A monitor that does not reply is killed. */
 static int kill_one(const char *name, void *arg, struct err *err)
 {
-	struct message reply;
-	pid_t pid;
-	int ret = registry_find(name, &pid, err);
-
 	(void)arg;
-	if (ret == 0) {
-		ret = client_request_once(name, PATIENCE_MS,
-					  json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &reply,
-					  err);
-		if (ret == 0) {
-			request_print_planted(&reply);
-			message_clear(&reply);
-		} else {
-			ret = registry_kill(name, err);
-		}
-		if (ret == -ESRCH) /* it ended meanwhile */
-			ret = 0;
-	}
-	return ret;
+	return request_kill(name, err);
 }
 
 static int signal_number(const char *text, struct err *err)
@@ -91,9 +72,13 @@ static int run(int argc, char **argv, struct err *err)
 		return count;
 	if (options.job && count == 1)
 		return kill_job(argv[1], &options, err);
-	if (options.job || options.signal)
-		return verb_usage_error(&verb_kill, NULL, "--job and --signal are for one command",
-					err);
+	if (options.job)
+		return verb_usage_error(&verb_kill, NULL, "--job is for one command", err);
+	if (options.signal)
+		return err_set(err, EINVAL,
+			       "kill: --signal is for a detached command: cordon kill --job JOB "
+			       "--signal SIGNAL NAME; 'cordon stop NAME' ends all commands with "
+			       "SIGTERM");
 	return options.all ? request_each_running(kill_one, NULL, err)
 			   : request_each(argv + 1, count, kill_one, NULL);
 }

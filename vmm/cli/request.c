@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "vmm/base/log.h"
@@ -25,6 +26,25 @@ int request_send(const char *name, json_t *request, struct err *err)
 	request_print_planted(&reply);
 	message_clear(&reply);
 	return 0;
+}
+
+int request_kill(const char *name, struct err *err)
+{
+	struct message reply;
+	pid_t pid;
+	int ret = registry_find(name, &pid, err);
+
+	if (ret < 0)
+		return ret;
+	ret = client_request_once(name, PATIENCE_MS,
+				  json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &reply, err);
+	if (ret == 0) {
+		request_print_planted(&reply);
+		message_clear(&reply);
+	} else {
+		ret = registry_kill(name, err);
+	}
+	return ret == -ESRCH ? 0 : ret; /* it ended meanwhile */
 }
 
 int request_each(char *const *names, int count, request_each_fn each, void *arg)

@@ -15,6 +15,12 @@ void request_print_planted(const struct message *reply);
 /* Sends the request, which is consumed, to a sandbox. 0 or -errno with a message. */
 int request_send(const char *name, json_t *request, struct err *err);
 
+/*
+ * Ends a sandbox at once; a monitor that does not reply is killed. 0; -ESRCH if no such sandbox
+ * runs; or another -errno; with a message.
+ */
+int request_kill(const char *name, struct err *err);
+
 /* What a verb does with each sandbox: 0 or -errno with a message. */
 typedef int (*request_each_fn)(const char *name, void *arg, struct err *err);
 

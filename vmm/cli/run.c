@@ -15,6 +15,7 @@
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/start_options.h"
 #include "vmm/control/registry.h"
+#include "vmm/image/cache.h"
 
 static int set_verbose(void *arg, const char *value, struct err *err)
 {
@@ -74,6 +75,23 @@ static const struct option_entry entries[] = {
 
 static const struct option_table table = {"Run", entries, ARRAY_SIZE(entries)};
 
+/* `run alpine sh`: -EINVAL with the line that is meant. */
+static int image_in_place_of_command(const char *image, const char *command, bool more,
+				     struct err *err)
+{
+	struct digest id;
+
+	if (image_find(image, &id, NULL) == 0)
+		return err_set(err, EINVAL,
+			       "run: '%.60s' is an image: cordon run [options] --rootfs %.60s -- "
+			       "%.60s%s",
+			       image, image, command, more ? " ..." : "");
+	return err_set(err, EINVAL,
+		       "run: '%.60s' looks like an image: cordon run [options] --rootfs %.60s -- "
+		       "%.60s%s; 'cordon image build ARCHIVE --tag %.60s' unpacks it before",
+		       image, image, command, more ? " ..." : "", image);
+}
+
 static int parse(struct run_options *options, int argc, char **argv, struct err *err)
 {
 	const struct option_set sets[] = {
@@ -95,10 +113,8 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 		return at;
 	if (at < argc && !options->entrypoint && strcmp(argv[at - 1], "--") != 0 &&
 	    !options->base.rootfs && foreign_image(argv[at]))
-		return err_set(err, EINVAL,
-			       "run: '%.60s' looks like an image: cordon run --rootfs %.60s -- "
-			       "CMD; 'cordon image ls' has the images that are unpacked here",
-			       argv[at], argv[at]);
+		return image_in_place_of_command(argv[at], argc - at > 1 ? argv[at + 1] : "CMD",
+						 argc - at > 2, err);
 	/* Other commands read the path from the record, in other working directories. */
 	ret = start_absolute(&options->base.policy_options.audit, audit, err);
 	if (ret == 0)

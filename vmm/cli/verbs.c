@@ -117,6 +117,9 @@ static int run_subverb(const struct verb *verb, int argc, char **argv, struct er
 	if (argc < 2)
 		return err_set(err, EINVAL, "%s: which command? see 'cordon help %s'", verb->name,
 			       verb->name);
+	if (foreign_subverb(verb->name, argv[1]))
+		return err_set(err, EINVAL, "there is no command '%s %s': %s", verb->name, argv[1],
+			       foreign_subverb(verb->name, argv[1]));
 	near = nearest_word(argv[1], names, count);
 	if (near)
 		return err_set(err, EINVAL, "%s: unknown command '%s': did you mean '%s'?",

@@ -24,7 +24,9 @@ static int set_net(void *arg, const char *value, struct err *err)
 				       value + 4);
 		strcpy(config->tap, value + 4);
 	} else if (strcmp(value, "none") != 0 && strcmp(value, "user") != 0) {
-		return err_set(err, EINVAL, "'%s' is no network: none, user or tap=INTERFACE",
+		return err_set(err, EINVAL,
+			       "'%s' is no network: none, user (through the policy) or "
+			       "tap=INTERFACE",
 			       value);
 	}
 	((struct sandbox_options *)arg)->net = value;

@@ -7,6 +7,7 @@
 
 #include "vmm/base/nearest.h"
 #include "vmm/base/quantity.h"
+#include "vmm/launch/foreign_options.h"
 
 #define OPTIONS_MAX 64
 
@@ -16,9 +17,12 @@ static int unknown_option(const struct option_set *sets, size_t count, const cha
 			  const char *argument, struct err *err)
 {
 	int first = (int)strcspn(verb, " "); /* "policy check" has its help under "policy" */
-	const char *names[OPTIONS_MAX], *near;
+	const char *names[OPTIONS_MAX], *near, *advice = foreign_option(verb, argument);
 	size_t i, k, known = 0;
 
+	if (advice)
+		return err_set(err, EINVAL, "%s: there is no option %.*s: %s", verb,
+			       (int)strcspn(argument, "="), argument, advice);
 	for (i = 0; i < count; i++)
 		for (k = 0; k < sets[i].table->count && known < OPTIONS_MAX; k++)
 			names[known++] = sets[i].table->entry[k].name;

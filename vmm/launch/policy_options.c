@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "devices/blk/sizes.h"
 #include "vmm/base/bytes.h"
@@ -87,6 +88,32 @@ static int share_suffix(struct policy_share *share, const char *suffix, const ch
 	return 0;
 }
 
+/* The directory of the host that a share names, in words for users of volumes and of mounted files.
+ */
+static int share_directory(const char *path, const char **directory, struct err *err)
+{
+	char *real = realpath(path, NULL);
+	struct stat status;
+
+	if (!real && errno == ENOENT && !strchr(path, '/'))
+		return err_set(
+			err, ENOENT,
+			"%s: no such directory here; a share is a directory of the host, not "
+			"a volume with a name",
+			path);
+	if (!real)
+		return err_sys(err, "%s", path);
+	if (stat(real, &status) == 0 && S_ISREG(status.st_mode)) {
+		free(real);
+		return err_set(err, ENOTDIR,
+			       "%s: not a directory: share the one above it, or copy the file with "
+			       "'cordon cp'",
+			       path);
+	}
+	*directory = real;
+	return 0;
+}
+
 int policy_add_share(struct policy_options *options, const char *text, struct err *err)
 {
 	struct policy_share share = {.uid = -1, .gid = -1};
@@ -110,9 +137,8 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 	share.guest = strtok_r(guest, ":", &rest);
 	while (ret == 0 && (suffix = strtok_r(NULL, ":", &rest)))
 		ret = share_suffix(&share, suffix, text, err);
-	share.host = ret == 0 ? realpath(copy, NULL) : NULL;
-	if (ret == 0 && !share.host)
-		ret = err_sys(err, "%s", copy);
+	if (ret == 0)
+		ret = share_directory(copy, &share.host, err);
 	if (ret < 0) {
 		free(copy);
 		return ret;
