@@ -67,6 +67,8 @@ static void __attribute__((noreturn)) first_process(int peer)
 	    unshare(CLONE_NEWCGROUP) < 0 ||
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		error = errno;
+	/* Of this IPC namespace. Without it message queues work, but have no files. */
+	mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	prctl(PR_SET_NAME, "sandbox");
 	signal(SIGCHLD, SIG_IGN); /* the kernel reaps its children */
 	if (write(peer, &error, sizeof(error)) != sizeof(error) || error)

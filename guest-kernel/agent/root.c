@@ -30,10 +30,10 @@ static const struct {
 	mode_t mode;
 	bool needed; /* also created in a root file system that is not bare */
 } directories[] = {
-	{"dev", 0755, true},   {"dev/pts", 0755, true}, {"dev/shm", 01777, true},
-	{"proc", 0755, true},  {"sys", 0755, true},	{"tmp", 01777, true},
-	{"run", 0755, true},   {"var", 0755, false},	{"root", 0700, false},
-	{"home", 0755, false}, {"mnt", 0755, false},
+	{"dev", 0755, true},	     {"dev/pts", 0755, true}, {"dev/shm", 01777, true},
+	{"dev/mqueue", 01777, true}, {"proc", 0755, true},    {"sys", 0755, true},
+	{"tmp", 01777, true},	     {"run", 0755, true},     {"var", 0755, false},
+	{"root", 0700, false},	     {"home", 0755, false},   {"mnt", 0755, false},
 };
 
 static const struct {
@@ -41,7 +41,7 @@ static const struct {
 } links[] = {
 	{"/proc/self/fd", "dev/fd"},	   {"/proc/self/fd/0", "dev/stdin"},
 	{"/proc/self/fd/1", "dev/stdout"}, {"/proc/self/fd/2", "dev/stderr"},
-	{"pts/ptmx", "dev/ptmx"},
+	{"pts/ptmx", "dev/ptmx"},	   {"tty", "dev/console"},
 };
 
 static const struct {

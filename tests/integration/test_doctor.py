@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cordon doctor: one line per check, on this host as it is and with parts of it taken away."""
+"""cordon doctor: each check, on this host as it is and with parts of it taken away."""
 import json
 import os
+import re
 
 import cordon
 from cordon import as_nobody, call, in_namespace, need_root
@@ -55,6 +56,8 @@ def test_healthy_host():
 def test_lines():
     result = call("doctor").expect(0, stderr=b"")
     lines = result.stdout.decode().splitlines()
+    assert max(len(line) for line in lines) <= 100, repr(result)
+    lines = re.sub(r"\n {21}(?! )", " ", result.stdout.decode()).splitlines()
     assert len(lines) == len(NAMES) + 1, repr(result)
     for name, line in zip(NAMES, lines):
         verdict, rest = line.split(None, 1)

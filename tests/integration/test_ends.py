@@ -54,16 +54,43 @@ def test_killed_monitor_does_not_stop_the_next():
     cordon.call("ps").expect(0)
 
 
-def test_parent_dies():
-    """A script that is killed takes its sandbox with it."""
-    script = 'echo $$; "$@" & echo $!; wait'
-    shell = cordon.Process("-c", script, "sh", cordon.PROGRAM, "run", "--", "sh", "-c",
+def child_of_a_shell(*options):
+    """A shell with a run in its background: the shell's Process, once the command runs."""
+    script = '"$@" </dev/null & echo $!; read line'
+    shell = cordon.Process("-c", script, "sh", cordon.PROGRAM, "run", *options, "--", "sh", "-c",
                            "echo ready; sleep 1000", program="/bin/sh")
     shell.wait_output(b"ready")
-    monitor = int(bytes(shell.output["stdout"]).split()[1])
-    assert alive(monitor)
-    shell.signal(signal.SIGKILL)
-    wait_until(lambda: not alive(monitor), "the monitor's end after its parent's", 30)
+    return shell, int(bytes(shell.output["stdout"]).split()[0])
+
+
+def test_parent_dies():
+    """A script that ends, or is killed, takes its sandbox with it, and one line says so and what changes it."""
+    for end in ("exit", "kill"):
+        shell, monitor = child_of_a_shell()
+        assert alive(monitor)
+        if end == "kill":
+            shell.signal(signal.SIGKILL)
+        else:
+            shell.write(b"\n")
+        wait_until(lambda monitor=monitor: not alive(monitor), "the monitor's end after its parent's", 30)
+        said = shell.wait().stderr
+        assert said == (b"cordon: warning: the process that started this run has ended, and with it the run: see "
+                        b"--outlive-parent\n"), said
+        assert b"the process that started it has ended" in cordon.call("ps", "-a").expect(0).stdout
+
+
+def test_a_run_that_outlives_its_parent():
+    """The twins: an option, and a shell's nohup, keep it."""
+    for options, wrap in ((["--outlive-parent"], []), ([], ["nohup"])):
+        script = '"$@" </dev/null & read line'
+        shell = cordon.Process("-c", script, "sh", *wrap, cordon.PROGRAM, "run", *options, "--name", "kept", "--", "sh",
+                               "-c", "echo ready; sleep 1000", program="/bin/sh")
+        shell.wait_output(b"ready")
+        shell.write(b"\n")
+        wait_until(lambda shell=shell: shell.poll() is not None, "the shell's end", 30)
+        cordon.call("exec", "kept", "--", "echo", "here").expect(0, b"here\n", b"")
+        cordon.call("kill", "kept").expect(0)
+        assert b"has ended, and with it" not in shell.result().stderr
 
 
 def test_background_processes_of_the_command():

@@ -89,6 +89,8 @@ def test_exec_on_a_terminal():
         os.kill(terminal.pid, signal.SIGWINCH)
         terminal.shell(b"sleep 1; stty size")
         terminal.expect(b"20 55")
+        terminal.shell(b"echo con''sole >/dev/console")
+        terminal.expect(b"console\r\n")
         terminal.shell(b"echo g''o; cat")
         terminal.expect(b"go\r\n")          # from here on the shell does not read
         terminal.type(b"echoed\n")

@@ -25,6 +25,9 @@ def test_users_and_groups_are_as_the_image_names_them():
         for user, ids in (("worker", b"77 78 55 78 99\n"), ("77", b"77 78 55 78 99\n"), ("worker:extra", b"77 99 99\n"),
                           ("77:55", b"77 55 55\n"), ("1234:extra", b"1234 99 99\n"), ("1234", b"1234 0 0\n")):
             run(options=("--rootfs", path, "-u", user)).expect(0, ids, b"")
+        # The home directory is the entry's, by number as well; without an entry it is /, and there is no USER.
+        for user, words in (("worker", b"/w worker\n"), ("77", b"/w worker\n"), ("1234", b"/ none\n")):
+            run("sh", "-c", "echo $HOME ${USER-none}", options=("--rootfs", path, "-u", user)).expect(0, words, b"")
         for user, word in (("nobody", "nobody: no such user"), ("worker:none", "none: no such group"),
                            ("4294867295", "0 to 4294867294")):
             run("true", options=("--rootfs", path, "-u", user)).expect_error(word)

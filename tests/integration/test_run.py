@@ -116,7 +116,7 @@ def test_console():
 def test_whole_guest():
     """The guest has what sandboxes need: devices, file systems, random numbers, pipes."""
     script = r"""
-        for f in /dev/null /dev/zero /dev/urandom /dev/tty /proc/self /sys/kernel /dev/pts /dev/shm; do
+        for f in /dev/null /dev/zero /dev/urandom /dev/tty /proc/self /sys/kernel /dev/pts /dev/shm /dev/console; do
             [ -e $f ] || echo missing $f
         done
         echo x > /tmp/x && rm /tmp/x || echo "cannot write /tmp"
@@ -125,6 +125,7 @@ def test_whole_guest():
             grep -qw $t /proc/filesystems || echo "no $t"
         done
         cat /proc/mounts > /dev/null
+        : >/dev/mqueue/q && grep -q QSIZE /dev/mqueue/q && rm /dev/mqueue/q || echo "no message queues"
         [ "$(echo a | { cat; } | wc -c)" = 2 ] || echo "no pipes"
     """
     run("sh", "-c", script).expect(0, b"", b"")

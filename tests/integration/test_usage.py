@@ -171,7 +171,7 @@ def test_good_twin():
 
 
 def test_messages_say_what_to_do():
-    call("run", "--audit", "/nope-a/log", "--", "true").expect_error("/nope-a/log", "directory does not exist")
+    call("run", "--audit", "/nope-a/log", "--", "true").expect_error("audit log /nope-a/log: directory /nope-a does not exist")
     call("run", "-v", "/tmp:/", "--", "true").expect_error("/ cannot be the mount point of a share", "/work")
     call("policy", "add", "workspace", "file", "read", "/x").expect_error("preset", "include workspace")
 

@@ -17,6 +17,8 @@
 #include "vmm/cli/print.h"
 
 #define NAME_WIDTH 14
+#define LINE_WIDTH 100
+#define INDENT	   (5 + 1 + NAME_WIDTH + 1) /* of a check's further lines */
 
 static const char *verdict_name(enum doctor_verdict verdict)
 {
@@ -67,17 +69,40 @@ static bool healthy(const struct doctor *doctor)
 	return true;
 }
 
+/* One check: what was found, and what to change, in lines of at most LINE_WIDTH bytes. */
+static void print_check(const struct doctor_check *check)
+{
+	char text[1100], *at = text, *end;
+	size_t length;
+
+	snprintf(text, sizeof(text), "%s%s%s", check->found, check->advice[0] ? "; fix: " : "",
+		 check->advice);
+	for (;;) {
+		length = strlen(at);
+		end = at + length;
+		if (length > LINE_WIDTH - INDENT) {
+			/* A word that is longer than a line, such as a path, stays whole. */
+			end = memrchr(at, ' ', LINE_WIDTH - INDENT + 1);
+			end = end ? end : at + strcspn(at, " ");
+		}
+		length = (size_t)(end - at);
+		if (at == text)
+			text_line(stdout, "%-5s %-*s %.*s", verdict_name(check->verdict),
+				  NAME_WIDTH, check->name, (int)length, at);
+		else
+			text_line(stdout, "%*s%.*s", INDENT, "", (int)length, at);
+		if (!*end)
+			return;
+		at = end + 1;
+	}
+}
+
 static void print_lines(const struct doctor *doctor)
 {
-	const struct doctor_check *check;
 	unsigned i;
 
-	for (i = 0; i < doctor->count; i++) {
-		check = &doctor->check[i];
-		text_line(stdout, "%-5s %-*s %s%s%s", verdict_name(check->verdict), NAME_WIDTH,
-			  check->name, check->found, check->advice[0] ? "; fix: " : "",
-			  check->advice);
-	}
+	for (i = 0; i < doctor->count; i++)
+		print_check(&doctor->check[i]);
 	puts(healthy(doctor) ? "a sandbox can run here" : "no sandbox can run here");
 }
 
@@ -172,7 +197,9 @@ const struct verb verb_doctor = {
 	.group = VERB_HOST,
 	.usage = "[--json]",
 	.summary = "check what this host can do, and say what to change",
-	.description = "Prints one line a check: its verdict, what was found, and what to change.",
+	.description =
+		"Prints for each check its verdict, what was found, and what to change; `--json` "
+		"also has the times and capabilities that were found.",
 	.options = tables,
 	.exit_status = "0 if a sandbox can run here, 1 if none can, 125 for wrong arguments.",
 	.run = run,

@@ -95,9 +95,9 @@ static void check_capabilities(struct doctor *doctor)
 {
 	const struct host_report *host = &doctor->host;
 	struct doctor_check *check = doctor_add(doctor, "capabilities", DOCTOR_OK);
-	char there[512] = "", missing[512] = "", optional[512] = "";
+	char missing[512] = "", optional[512] = "";
 	const struct host_capability *cap;
-	unsigned i;
+	unsigned i, there = 0;
 
 	if (!host->capabilities) {
 		check->verdict = DOCTOR_SKIP;
@@ -107,7 +107,7 @@ static void check_capabilities(struct doctor *doctor)
 	for (i = 0; i < host->capabilities; i++) {
 		cap = &host->capability[i];
 		if (cap->value >= cap->minimum)
-			append(there, cap->name);
+			there++;
 		else
 			append(cap->required ? missing : optional, cap->name);
 	}
@@ -116,7 +116,7 @@ static void check_capabilities(struct doctor *doctor)
 		doctor_text(check->found, "missing: %.400s", missing);
 		doctor_text(check->advice, "use a newer host kernel");
 	} else {
-		doctor_text(check->found, "all that are needed: %.380s%s%.80s", there,
+		doctor_text(check->found, "all that are needed, %u in all%s%.80s", there,
 			    optional[0] ? "; not there, and not needed: " : "", optional);
 	}
 }

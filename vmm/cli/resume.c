@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon resume: let the processors of a paused sandbox go on. */
+/* cordon resume: resume a paused sandbox. */
 #include "vmm/cli/request.h"
 #include "vmm/cli/verb.h"
 
@@ -18,7 +18,7 @@ const struct verb verb_resume = {
 	.name = "resume",
 	.group = VERB_SANDBOXES,
 	.usage = "NAME ...",
-	.summary = "let the processors of a paused sandbox go on",
+	.summary = "resume a paused sandbox",
 	.description = "Sets the guest's clock first.",
 	.see_also = "pause",
 	.run = run,

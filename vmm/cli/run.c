@@ -58,7 +58,8 @@ static const struct option_entry entries[] = {
 	{"outlive-parent", 0, OPTION_FLAG, NULL,
 	 "keep running when the process that started cordon ends",
 	 "By default the end of the process that started cordon counts as SIGHUP, unless SIGHUP is "
-	 "ignored or cordon leads a session.",
+	 "ignored (nohup) or cordon leads a session (setsid). So nothing untrusted goes on unseen "
+	 "after a script, an agent or a job of CI, which have no terminal that could hang up.",
 	 .offset = offsetof(struct run_options, outlive_parent)},
 	{"entrypoint", 0, OPTION_STRING, "CMD",
 	 "run CMD with the arguments, in place of the image's own command",

@@ -22,7 +22,7 @@ static int directory_of(const char *path, char directory[PATH_MAX], struct err *
 		strcpy(copy, ".");
 	else
 		slash[slash == copy] = '\0';
-	return realpath(copy, directory) ? 0 : err_sys(err, "policy %s: its directory", path);
+	return realpath(copy, directory) ? 0 : err_sys(err, "policy %s: directory %s", path, copy);
 }
 
 struct texts {

@@ -88,6 +88,14 @@ static int open_rotated(struct audit_chain *chain, struct err *err)
 	return ret;
 }
 
+/* Of an absolute path, without the slash before the name. */
+static int directory_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (int)(slash - path) + (slash == path) : 0;
+}
+
 static int open_current(struct audit_chain *chain, struct err *err)
 {
 	int ret = 0;
@@ -102,8 +110,8 @@ static int open_current(struct audit_chain *chain, struct err *err)
 	if (chain->fd < 0 && errno == ENOENT)
 		chain->fd = open(chain->path, OPEN_FLAGS | O_CREAT, 0600);
 	if (chain->fd < 0 && errno == ENOENT)
-		return err_set(err, ENOENT, "audit log %s: its directory does not exist",
-			       chain->path);
+		return err_set(err, ENOENT, "audit log %s: directory %.*s does not exist",
+			       chain->path, directory_length(chain->path), chain->path);
 	if (chain->fd < 0)
 		return err_sys(err, "audit log %s", chain->path);
 	return lock_file(chain, chain->path, err);
