@@ -126,6 +126,7 @@ def test_exec_detached():
         jobs = ps()["box"]["jobs"]
         assert [(job["job"], job["detached"]) for job in jobs] == [(number, True)], jobs
         assert call("ps", "-q").expect(0).stdout == b"box\n"
+        assert call("ps", "--format", "{{.Names}}={{.ID}}").expect(0).stdout == b"box=box\n"
         assert call("ps", "--format", "{{.Name}} is {{.STATE}}, {{.jobs}} job").expect(0).stdout == b"box is running, 1 job\n"
         following = cordon.Process("logs", "-f", "box", str(number))
         following.wait_output(b"out\n")

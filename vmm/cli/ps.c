@@ -177,6 +177,12 @@ static void print_field(const json_t *info, const char *name, size_t length)
 	const char *key;
 	json_t *value;
 
+	/* Other tools' fields: a sandbox has one name, which is what identifies it. */
+	if ((length == 5 && strncasecmp(name, "names", 5) == 0) ||
+	    (length == 2 && strncasecmp(name, "id", 2) == 0)) {
+		name = "name";
+		length = 4;
+	}
 	json_object_foreach((json_t *)(uintptr_t)info, key, value)
 	{
 		if (strlen(key) != length || strncasecmp(key, name, length) != 0)
