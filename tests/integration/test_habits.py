@@ -60,7 +60,7 @@ def test_each_reply_names_the_way():
         result = call(*typed.split()).expect_error(*words)
         assert b"did you mean" not in result.stderr, result
     # The twins: an option that is only misspelt is suggested, and what stands behind -- is the command's.
-    call("run", "--memroy", "1G", "--", "true").expect_error("did you mean --memory?")
+    call("run", "--memoryx", "1G", "--", "true").expect_error("did you mean --memory?")
     call("policy", "check", "--label", "x").expect_error("unknown option --label")
     call("image", "lss").expect_error("did you mean 'ls'?")
     call("rm", "-f", "never-there").expect(0, b"", b"")
