@@ -60,7 +60,7 @@ def test_documents_name_what_help_has():
 
 def test_what_help_does_not_have_is_found():
     known = options()
-    for line in ("cordon runn -- true", "echo | cordon run --frob -- true", "x; cordon exec -Z box -- sh"):
+    for line in ("cordon rum -- true", "echo | cordon run --frob -- true", "x; cordon exec -Z box -- sh"):
         problems, count = wrong([line], known)
         assert len(problems) == count == 1, line
     assert wrong(["cordon run --memory 1G -t -- grep -Z --frob", "the cordon"], known) == ([], 1)
