@@ -27,7 +27,7 @@ def test_what_the_demo_shows_can_be_pasted():
     demo = subprocess.run([os.path.join(cordon.TOP, "scripts/demo.sh")], capture_output=True, text=True)
     assert demo.returncode == 0 and "a sandbox can run here" in demo.stdout, demo
     lines = commands(demo.stdout)
-    assert len(lines) >= 4 and lines[0][1].startswith("Linux ") and lines[-1][1] == "[exit status 7]", lines
+    assert len(lines) >= 4 and lines[0][1].startswith("Linux ") and lines[-1][1].strip() == "[exit status 7]", lines
     for line, shown in lines:
         pasted = subprocess.run(["bash", "-c", line], cwd=cordon.TOP, capture_output=True, text=True)
         assert not pasted.stderr, pasted

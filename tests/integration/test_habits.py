@@ -74,7 +74,7 @@ def test_twenty_commands():
     with images.removed(image):
         call("image", "build", archive, "--tag", "habits").expect(0, f"sha256:{image}\n".encode())
         assert b"habits" in call("images").expect(0).stdout
-        call("run", "habits:latest", "sh").expect_error("looks like an image", "--rootfs habits:latest -- sh")
+        call("run", "habits:latest", "sh").expect_error("'habits:latest' is an image", "--rootfs habits:latest -- sh")
         call("run", "--rm", "-i", "--rootfs", "habits", "--", "sh", "-c", "echo hi").expect(0, b"hi\n", b"")
         terminal = Terminal("run", "--rm", "-it", "--rootfs", "habits", "--", "sh", "-c", "[ -t 0 ] && echo a terminal")
         terminal.expect(b"a terminal")
