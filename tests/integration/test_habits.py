@@ -30,6 +30,7 @@ REPLIES = (
     ("pod ps", "cordon start"),
     ("context ls", "no daemon"),
     ("restart web", "cordon stop NAME"),
+    ("update --memory 1g web", "cordon limit NAME memory=SIZE"),
     ("kill -s TERM web", "kill --job JOB --signal SIGNAL NAME", "cordon stop NAME"),
     ("kill -j 1 a b", "--job is for one command"),
     ("run --gpus all -- true", "--gpus", "no device"),
@@ -98,7 +99,7 @@ def test_twenty_commands():
             assert file.read() == b"web\n"
         call("cp", "./hostname", "web:/tmp/copy").expect(0)
         call("exec", "web", "cat", "/tmp/copy").expect(0, b"web\n", b"")
-        assert json.loads(call("inspect", "web").expect(0).stdout)[0]["name"] == "web"
+        assert json.loads(call("inspect", "web").expect(0).stdout)["name"] == "web"
         assert b"web" in call("stats", "--no-stream").expect(0).stdout
         assert b"web" in call("top", "web").expect(0).stdout
         call("port", "web").expect(0)
