@@ -36,8 +36,11 @@ static void set_descriptors(void)
 		_exit(1);
 	above = fcntl(pair[0], F_DUPFD, 20);
 	/* Something that it is not to keep. */
-	if (dup2(above, FILES_SERVER_FD) < 0 || dup2(2, FILES_SERVER_FD + 1) < 0)
+	if (dup2(above, FILES_SERVER_FD) < 0 || dup2(2, FILES_TAKE_FD + 1) < 0)
 		_exit(1);
+	/* Those of a successor or predecessor would be kept. */
+	close(FILES_GIVE_FD);
+	close(FILES_TAKE_FD);
 }
 
 static void enter(bool confined)
@@ -145,7 +148,7 @@ static int acts_as_nobody(void)
 
 static int has_no_other_descriptor(void)
 {
-	return fine(close(FILES_SERVER_FD + 1) < 0 && errno == EBADF);
+	return fine(close(FILES_TAKE_FD + 1) < 0 && errno == EBADF);
 }
 
 START_TEST(what_it_needs_works)

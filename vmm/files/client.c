@@ -108,7 +108,7 @@ void files_client_destroy(struct files_client *client)
 		kill(client->pid, SIGKILL);
 	if (client->socket.fd >= 0 && !client->fault)
 		files_client_hear(client, LAST);
-	if (client->guard)
+	if (client->leads)
 		guard_expect_reports(client->guard, NULL, NULL);
 	loop_cancel(client->loop, &client->end);
 	files_client_forget_asked(client);
@@ -127,6 +127,7 @@ void files_client_destroy(struct files_client *client)
 	fd_close(&client->signal.fd);
 	fd_close(&client->kick.fd);
 	fd_close(&client->ring_fd);
+	fd_close(&client->pass_fd);
 	files_ring_unmap(client->ring);
 	pthread_mutex_destroy(&client->mutex);
 	free(client);
@@ -177,6 +178,8 @@ int files_client_attach(struct files_client **out, struct loop *loop, int fd, pi
 		.ops = config->ops,
 		.arg = config->arg,
 		.ring_fd = -1,
+		.pass_fd = -1,
+		.leads = config->guard && !config->old,
 		.pid = pid,
 		.end = {.run = end, .arg = client},
 		.asking = {.run = files_client_tell_asked, .arg = client},
@@ -188,7 +191,7 @@ int files_client_attach(struct files_client **out, struct loop *loop, int fd, pi
 	};
 	memset(client->free, 0xff, sizeof(client->free));
 	pthread_mutex_init(&client->mutex, NULL);
-	if (client->guard)
+	if (client->leads)
 		guard_expect_reports(client->guard, files_client_follow, client);
 	ret = prepare(client);
 	if (ret == 0)
@@ -206,17 +209,31 @@ int files_client_attach(struct files_client **out, struct loop *loop, int fd, pi
 int files_client_create(struct files_client **out, struct loop *loop,
 			const struct files_client_config *config, struct err *err)
 {
-	int pair[2] = {-1, -1}, ret = 0;
+	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+	int pair[2] = {-1, -1}, pass[2] = {-1, -1}, fds[3], ret = 0;
 	pid_t pid = 0;
 
 	*out = NULL;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, type, 0, pair) < 0 || socketpair(AF_UNIX, type, 0, pass) < 0)
 		ret = -errno;
+	/* FILES_SERVER_FD, FILES_GIVE_FD, FILES_TAKE_FD */
+	fds[0] = pair[1];
+	fds[1] = pass[1];
+	fds[2] = config->old ? config->old->pass_fd : -1;
 	if (ret == 0)
-		ret = spawn_self(&pid, config->program, FILES_CLIENT_PROGRAM, &pair[1], 1);
+		ret = spawn_self(&pid, config->program, FILES_CLIENT_PROGRAM, fds,
+				 fds[2] < 0 ? 2 : 3);
 	fd_close(&pair[1]);
+	fd_close(&pass[1]);
+	if (ret < 0) {
+		fd_close(&pair[0]);
+		fd_close(&pass[0]);
+		return err_code(err, -ret, "the file server can't be started");
+	}
+	ret = files_client_attach(out, loop, pair[0], pid, config, err);
 	if (ret == 0)
-		return files_client_attach(out, loop, pair[0], pid, config, err);
-	fd_close(&pair[0]);
-	return err_code(err, -ret, "the file server can't be started");
+		(*out)->pass_fd = pass[0];
+	else
+		fd_close(&pass[0]);
+	return ret;
 }

@@ -93,6 +93,11 @@ struct files_client_config {
 	uint64_t bytes_max, files_max;
 	const struct files_client_ops *ops;
 	void *arg;
+	/*
+	 * One that goes on, perhaps, as this one's successor (files_client_succeed()): until
+	 * files_client_lead() the guard, which is the same, stays with that one. Or NULL.
+	 */
+	struct files_client *old;
 	const char *program; /* for tests: another program's path; NULL: this one */
 };
 
@@ -209,6 +214,26 @@ int files_client_save(struct files_client *client, struct pack *to);
  * -ENFILE, -ENOLCK, -ENOMEM or -EPIPE: then the client must be destroyed.
  */
 int files_client_restore(struct files_client *client, struct unpack *from);
+
+/* --- successors ------------------------------------------------------------------------------- */
+
+/*
+ * A server keeps to the roots that it began with. So where a root comes or goes, another server
+ * with the new list of roots takes its place, and the guest notices nothing: numbers of nodes and
+ * open files stay, as do files without a name, and locks on the host. Numbers of a root that is
+ * missing are ESTALE.
+ *
+ * In a client that was created with config.old, and has its roots and got no request yet. old must
+ * have no request under way but those that wait, which the caller sends to the new one; it is held
+ * from then on. Waits as files_client_save() and files_client_restore(). 0: files_client_lead()
+ * and then files_client_destroy(old) follow. Otherwise -errno: the client must be destroyed, and
+ * old goes on; -EBADF: it failed before, after which old has no successor.
+ */
+int files_client_succeed(struct files_client *client, struct files_client *old);
+
+/* From now on the client follows the guard, in old's place, and calls ops. */
+void files_client_lead(struct files_client *client, struct files_client *old,
+		       const struct files_client_ops *ops);
 
 /* As the server says: of the moment when it last had nothing to do, or about a second old. */
 void files_client_stats(const struct files_client *client, struct fuse_session_stats *out);

@@ -27,6 +27,9 @@ struct files_client {
 	void *arg;
 	struct files_ring *ring;
 	int ring_fd;
+	int pass_fd;	 /* what it gives open files away by leads here; or -1 */
+	bool leads;	 /* it follows the guard */
+	uint64_t policy; /* number of the policy that it was given last */
 
 	/* The end. */
 	pid_t pid;	      /* 0: no child, or reaped */
@@ -42,12 +45,11 @@ struct files_client {
 	struct files_head *awaited; /* by number; becomes its reply */
 	bool started, begun;	    /* the first ones are in effect; no root follows */
 	bool holding;		    /* by the owner */
+	bool succeeded;		    /* its session goes to a successor */
 	struct loop_task asking;
 	struct files_asked asked[FILES_SLOTS];
-	uint64_t added[(FILES_SHARES_MAX + 64) / 64];
-	_Atomic uint32_t after;	 /* `sent`, for requests */
-	_Atomic uint32_t queues; /* roots that were added: each has a thread */
-	_Atomic uint8_t queue_of[FILES_SHARES_MAX + 1]; /* number of a root: its thread; 0: none */
+	_Atomic uint64_t added[(FILES_SHARES_MAX + 64) / 64]; /* roots: each has a thread */
+	_Atomic uint32_t after;				      /* `sent`, for requests */
 
 	/* Requests: of any thread. */
 	struct loop_source signal;  /* by the server */
@@ -84,6 +86,10 @@ int files_client_greet(struct files_client *client);
 /* What is in the socket, at most so many messages: whether that was all. */
 bool files_client_hear(struct files_client *client, unsigned most);
 void files_client_heard(void *client, uint32_t events);
+void files_client_set_held(struct files_client *client, bool held);
+/* Sends a message and waits until it is in effect, with *head as the reply. 0 or as tell(). */
+int files_client_converse(struct files_client *client, struct files_head *head, const int *fd,
+			  unsigned fds, unsigned patience_ms);
 /* A message without descriptors. 0 or -errno. */
 int files_client_tell(struct files_client *client, struct files_head *head);
 /* Follows guard_replace(). */

@@ -74,6 +74,13 @@ static bool has_room(struct files_client *client)
  * A LOOKUP of a root in node 1 is about that root, too, or one whose host hangs would hold up the
  * others. SYNCFS, INIT and DESTROY wait for all roots.
  */
+/* The root of a number has the place and the lane of that number. */
+static bool is_served(struct files_client *client, unsigned number)
+{
+	return number <= FILES_SHARES_MAX &&
+	       atomic_load(&client->added[number / 64]) >> number % 64 & 1;
+}
+
 unsigned files_client_lane(void *arg, const void *bytes, size_t length)
 {
 	struct files_client *client = arg;
@@ -98,12 +105,12 @@ unsigned files_client_lane(void *arg, const void *bytes, size_t length)
 		break;
 	}
 	if (root > 0)
-		return root <= atomic_load(&client->queues) ? root : 0;
+		return is_served(client, root - 1) ? root : 0;
 	if (head.opcode != FUSE_LOOKUP || head.nodeid != FUSE_ROOT_ID)
 		return 0;
 	for (i = 0; i < length - sizeof(head) && i < 3 && name[i] >= '0' && name[i] <= '9'; i++)
 		number = number * 10 + name[i] - '0';
-	return i > 0 && number <= FILES_SHARES_MAX ? atomic_load(&client->queue_of[number]) : 0;
+	return i > 0 && is_served(client, number) ? number + 1 : 0;
 }
 
 int files_client_take(void *arg, unsigned lane, void **buffer)

@@ -27,7 +27,7 @@ static void violated(struct files_client *client)
 	files_client_end(client, FILES_VIOLATION);
 }
 
-static void set_held(struct files_client *client, bool held)
+void files_client_set_held(struct files_client *client, bool held)
 {
 	atomic_store(&client->ring->held, held);
 	if (!held)
@@ -38,7 +38,7 @@ static void set_held(struct files_client *client, bool held)
 static void begin_requests(struct files_client *client)
 {
 	client->started = true;
-	set_held(client, client->holding);
+	files_client_set_held(client, client->holding);
 }
 
 /* Messages are in effect: stops or renews the patience with those that are not yet. */
@@ -204,9 +204,8 @@ int files_client_tell(struct files_client *client, struct files_head *head)
 	return tell(client, head, sizeof(*head), NULL, 0);
 }
 
-/* Sends a message and waits until it is in effect, with *head as the reply. 0 or as tell(). */
-static int converse(struct files_client *client, struct files_head *head, const int *fd,
-		    unsigned fds, unsigned patience_ms)
+int files_client_converse(struct files_client *client, struct files_head *head, const int *fd,
+			  unsigned fds, unsigned patience_ms)
 {
 	struct pollfd more = {.fd = client->socket.fd, .events = POLLIN};
 	uint64_t until;
@@ -250,6 +249,7 @@ static int policy_message(struct files_client *client, struct files_head *head, 
 				    .value = guard_version(client->guard),
 				    .flag = guard_reports_wanted(client->guard)};
 	*fd = copy.fd;
+	client->policy = head->value;
 	return copy.ret;
 }
 
@@ -292,8 +292,9 @@ void files_client_follow(void *arg)
 		return;
 	ret = policy_message(client, &head, &fd);
 	if (ret == 0)
-		ret = client->started ? converse(client, &head, &fd, 1, FILES_POLICY_MS)
-				      : tell(client, &head, sizeof(head), &fd, 1);
+		ret = client->started
+			      ? files_client_converse(client, &head, &fd, 1, FILES_POLICY_MS)
+			      : tell(client, &head, sizeof(head), &fd, 1);
 	fd_close(&fd);
 	if (ret < 0 || head.error)
 		files_client_end(client, "it did not take the new policy");
@@ -332,10 +333,7 @@ int files_client_add(struct files_client *client, unsigned number, const struct 
 	ret = tell(client, &add.head, sizeof(add), &share->root_fd, 1);
 	if (ret < 0)
 		return ret;
-	client->added[number / 64] |= bit;
-	/* The server numbers roots in this order, and starts a thread for each. */
-	atomic_store(&client->queue_of[number], (uint8_t)atomic_load(&client->queues) + 1);
-	atomic_fetch_add(&client->queues, 1);
+	atomic_fetch_or(&client->added[number / 64], bit);
 	return 0;
 }
 
@@ -348,77 +346,6 @@ void files_client_begin(struct files_client *client)
 	client->begun = true;
 	if (tell(client, &head, sizeof(head), NULL, 0) < 0)
 		files_client_end(client, "it could not be confined");
-}
-
-/* --- snapshots -------------------------------------------------------------------------------- */
-
-void files_client_hold(struct files_client *client, bool held)
-{
-	client->holding = held;
-	set_held(client, held || !client->started);
-}
-
-/* Copies what the server wrote to private memory: it may go on writing. */
-static int take_saved(int fd, uint64_t length, struct pack *to)
-{
-	uint8_t *bytes = NULL;
-	ssize_t n;
-	int ret = 0;
-
-	if (length > FILES_SAVED_MAX)
-		return -EFBIG;
-	bytes = malloc(length + 1);
-	if (!bytes)
-		return -ENOMEM;
-	n = fd_pread_full(fd, bytes, length, 0);
-	if (n < 0 || (size_t)n != length)
-		ret = n < 0 ? (int)n : -EPIPE;
-	if (ret == 0) {
-		pack_u32(to, (uint32_t)length);
-		pack_bytes(to, bytes, length);
-		ret = to->failed ? -ENOMEM : 0;
-	}
-	free(bytes);
-	return ret;
-}
-
-int files_client_save(struct files_client *client, struct pack *to)
-{
-	struct files_head head = {.type = FILES_SAVE};
-	int fd, ret;
-
-	fd = memfd_create("session", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	set_held(client, true);
-	ret = converse(client, &head, &fd, 1, FILES_SAVE_MS);
-	set_held(client, client->holding || !client->started);
-	if (ret == 0)
-		ret = head.error < 0 ? head.error : 0;
-	if (ret == 0)
-		ret = take_saved(fd, head.value, to);
-	fd_close(&fd);
-	return ret;
-}
-
-int files_client_restore(struct files_client *client, struct unpack *from)
-{
-	struct files_head head = {.type = FILES_RESTORE};
-	const uint8_t *bytes;
-	int fd, ret;
-
-	head.value = unpack_count(from, FILES_SAVED_MAX);
-	bytes = unpack_skip(from, head.value);
-	if (!bytes)
-		return -EINVAL;
-	fd = memfd_create("session", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = fd_write_full(fd, bytes, head.value);
-	if (ret == 0)
-		ret = converse(client, &head, &fd, 1, FILES_SAVE_MS);
-	fd_close(&fd);
-	return ret < 0 ? ret : head.error < 0 ? head.error : 0;
 }
 
 void files_client_stats(const struct files_client *client, struct fuse_session_stats *out)

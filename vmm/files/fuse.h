@@ -140,6 +140,9 @@ int fuse_session_enter(void);
  */
 int fuse_session_add(struct fuse_session *session, const char *name, struct files_share *share,
 		     enum fused_cache cache);
+/* The same at a place that the caller chooses: below FUSED_ROOTS_MAX, and free, or -ENOSPC. */
+int fuse_session_add_at(struct fuse_session *session, unsigned index, const char *name,
+			struct files_share *share, enum fused_cache cache);
 
 /*
  * Waits for requests of the root that are being handled; afterwards its nodes are ESTALE. 0 or
@@ -206,6 +209,27 @@ struct unpack;
 void fuse_session_save(struct fuse_session *session, struct pack *to);
 int fuse_session_restore(struct fuse_session *session, struct unpack *from);
 void fuse_session_reopen(struct fuse_session *session);
+
+/*
+ * Instead of that, or before it: a session on the same host gives its open files away, and the one
+ * that was restored from it takes them, so that also those without a name go on, and all locks
+ * against the host. give() gets each descriptor, which stays the session's, with what belongs to
+ * it; it returns 0 or -errno, which ends the giving. No request may be under way but those that
+ * wait. fuse_session_take() takes over the descriptor, and ignores what it has no use for: what it
+ * gets is hostile.
+ */
+enum fuse_passed_kind {
+	FUSE_PASSED_FILE = 1, /* an open file */
+	FUSE_PASSED_LOCKS,    /* what has the ranges of its node that are locked on the host */
+};
+struct fuse_passed {
+	uint32_t kind, root, slot; /* of the handle */
+	uint32_t flags, approved;
+	uint64_t version;
+};
+int fuse_session_give(struct fuse_session *session,
+		      int (*give)(void *arg, const struct fuse_passed *what, int fd), void *arg);
+void fuse_session_take(struct fuse_session *session, const struct fuse_passed *what, int fd);
 
 struct fuse_session_stats {
 	uint64_t requests, refused;

@@ -137,7 +137,17 @@ static int open_root(struct fuse_root *root, struct files_share *share)
 int fuse_session_add(struct fuse_session *session, const char *name, struct files_share *share,
 		     enum fused_cache cache)
 {
-	struct fuse_root *root = session->roots;
+	unsigned index = 0;
+
+	while (index < FUSED_ROOTS_MAX && session->roots[index].used)
+		index++;
+	return fuse_session_add_at(session, index, name, share, cache);
+}
+
+int fuse_session_add_at(struct fuse_session *session, unsigned index, const char *name,
+			struct files_share *share, enum fused_cache cache)
+{
+	struct fuse_root *root = session->roots + index;
 	struct name text = {.length = strlen(name)};
 	int ret = 0;
 
@@ -149,9 +159,7 @@ int fuse_session_add(struct fuse_session *session, const char *name, struct file
 	pthread_mutex_lock(&session->names);
 	if (find_root(session, name))
 		ret = -EEXIST;
-	while (root < session->roots + FUSED_ROOTS_MAX && root->used)
-		root++;
-	if (ret == 0 && root == session->roots + FUSED_ROOTS_MAX)
+	if (ret == 0 && (index >= FUSED_ROOTS_MAX || root->used))
 		ret = -ENOSPC;
 	if (ret == 0) {
 		pthread_mutex_lock(&root->mutex);

@@ -279,6 +279,9 @@ struct open_file {
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
 	      const struct stat *stat);
 void file_close(struct tree *tree, struct open_file *file);
+/* The same of one that was open in the session that this one was restored from. */
+int file_passed(struct tree *tree, struct open_file *file, struct node *node, int fd,
+		uint32_t flags, const struct stat *stat);
 
 /* One more descriptor, or one less, of the session and of all sessions; false: too many. */
 bool file_count(struct tree *tree);

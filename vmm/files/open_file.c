@@ -33,13 +33,13 @@ void file_uncount(struct tree *tree)
 	atomic_fetch_sub(&open_all, 1);
 }
 
-int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
-	      const struct stat *stat)
+static int open_with(struct tree *tree, struct open_file *file, struct node *node, int fd,
+		     uint32_t flags, const struct stat *stat, typeof(quota_opened) *opened)
 {
 	int ret = file_count(tree) ? 0 : -EMFILE;
 
 	if (ret == 0) {
-		ret = quota_opened(tree->share, fd, stat, &file->counted);
+		ret = opened(tree->share, fd, stat, &file->counted);
 		if (ret < 0)
 			file_uncount(tree);
 	}
@@ -57,6 +57,18 @@ int file_open(struct tree *tree, struct open_file *file, struct node *node, int 
 	file->allowed = 0;
 	file->approved = tree->approved;
 	return 0;
+}
+
+int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
+	      const struct stat *stat)
+{
+	return open_with(tree, file, node, fd, flags, stat, quota_opened);
+}
+
+int file_passed(struct tree *tree, struct open_file *file, struct node *node, int fd,
+		uint32_t flags, const struct stat *stat)
+{
+	return open_with(tree, file, node, fd, flags, stat, quota_passed);
 }
 
 void file_close(struct tree *tree, struct open_file *file)

@@ -313,27 +313,42 @@ static void adopt(struct files_quota *quota, struct quota_file *file, int fd)
 	pthread_mutex_unlock(&quota->mutex);
 }
 
-int quota_opened(const struct files_share *share, int fd, const struct stat *stat,
-		 struct quota_file **out)
+/* From now on a removal leaves its bytes to the last close. kept: it was removed, and has them. */
+static int begin_open(const struct files_share *share, const struct stat *stat, bool kept,
+		      struct quota_file **out)
 {
 	/* Also in a share that is read-only: the file may be in another one. */
 	struct files_quota *quota = share->quota;
-	struct stat now;
 
 	*out = NULL;
 	if (!quota || !S_ISREG(stat->st_mode))
 		return 0;
 	pthread_mutex_lock(&quota->mutex);
 	*out = get(quota, stat);
-	if (*out)
+	if (*out) {
 		(*out)->opens++;
+		(*out)->kept |= kept;
+	}
 	pthread_mutex_unlock(&quota->mutex);
-	if (!*out)
-		return -ENOMEM;
-	/* From now on a removal leaves it to the last close. */
-	if (fstat(fd, &now) == 0 && is_gone(&now))
-		adopt(quota, *out, fd);
-	return 0;
+	return *out ? 0 : -ENOMEM;
+}
+
+int quota_opened(const struct files_share *share, int fd, const struct stat *stat,
+		 struct quota_file **out)
+{
+	int ret = begin_open(share, stat, false, out);
+	struct stat now;
+
+	if (ret == 0 && *out && fstat(fd, &now) == 0 && is_gone(&now))
+		adopt(share->quota, *out, fd);
+	return ret;
+}
+
+int quota_passed(const struct files_share *share, int fd, const struct stat *stat,
+		 struct quota_file **out)
+{
+	(void)fd;
+	return begin_open(share, stat, is_gone(stat), out);
 }
 
 void quota_closed(const struct files_share *share, struct quota_file *file, int fd)

@@ -86,6 +86,9 @@ void quota_removed(struct quota_use *use, int fd, bool perhaps);
  */
 int quota_opened(const struct files_share *share, int fd, const struct stat *stat,
 		 struct quota_file **out);
+/* The same of one that was open in an earlier server of the sandbox, whose counts go on here. */
+int quota_passed(const struct files_share *share, int fd, const struct stat *stat,
+		 struct quota_file **out);
 void quota_closed(const struct files_share *share, struct quota_file *file, int fd);
 
 #endif

@@ -119,7 +119,9 @@ enum files_message {
 	FILES_ADD,     /* struct files_add; the root's directory */
 	FILES_BEGIN,   /* no ADD follows */
 	FILES_SAVE,    /* a file to write to; value of the reply: bytes written */
-	FILES_RESTORE, /* value: bytes to read; a file to read them from */
+	FILES_RESTORE, /* value: bytes to read; flag: TAKE follows; a file to read them from */
+	FILES_GIVE,    /* open files go to the successor, in a held server */
+	FILES_TAKE,    /* ... and come from the predecessor, after RESTORE */
 	FILES_DECIDED, /* value: the ticket of an ASK; flag: enum policy_verdict */
 	FILES_MESSAGES,
 	/* server to monitor */

@@ -124,12 +124,14 @@ static int take_add(struct files_server *server, struct message *message)
 	};
 	memcpy(share->guest, add->guest, sizeof(share->guest));
 	snprintf(name, sizeof(name), "%u", add->number);
-	ret = fuse_session_add(server->session, name, share, (enum fused_cache)add->cache);
+	/* The guest's numbers have the place: one that is not used again means no other root. */
+	ret = fuse_session_add_at(server->session, add->number, name, share,
+				  (enum fused_cache)add->cache);
 	if (ret < 0)
 		return ret;
 	message->fd[0] = -1;
 	server->shares++;
-	return files_queue_start(server, server->shares);
+	return files_queue_start(server, add->number + 1);
 }
 
 /* A kernel that could not keep a directory apart from others is not relied upon. */
@@ -186,6 +188,23 @@ static int take_restore(struct files_server *server, struct message *message)
 	ret = n < 0 || (size_t)n != unpack.length ? -EINVAL
 						  : fuse_session_restore(server->session, &unpack);
 	free(data);
+	if (ret == 0 && !message->head.flag)
+		fuse_session_reopen(server->session);
+	return ret;
+}
+
+static int take_give(struct files_server *server, struct message *message)
+{
+	(void)message;
+	files_give(server->session);
+	return 0;
+}
+
+static int take_take(struct files_server *server, struct message *message)
+{
+	int ret = server->greeted ? files_take(server->session) : -EINVAL;
+
+	(void)message;
 	if (ret == 0)
 		fuse_session_reopen(server->session);
 	return ret;
@@ -209,6 +228,8 @@ static const struct {
 	[FILES_BEGIN] = {sizeof(struct files_head), take_begin, false},
 	[FILES_SAVE] = {sizeof(struct files_head), take_save, true},
 	[FILES_RESTORE] = {sizeof(struct files_head), take_restore, true},
+	[FILES_GIVE] = {sizeof(struct files_head), take_give, false},
+	[FILES_TAKE] = {sizeof(struct files_head), take_take, false},
 	[FILES_DECIDED] = {sizeof(struct files_head), take_decided, false},
 };
 

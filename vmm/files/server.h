@@ -17,6 +17,9 @@
 #include "vmm/base/err.h"
 
 #define FILES_SERVER_FD 3 /* the socket */
+/* Sockets for open files: it gives its own to a successor, and takes those of a predecessor. */
+#define FILES_GIVE_FD 4
+#define FILES_TAKE_FD 5
 
 /* Serves until the monitor closes the socket. Returns an exit status. */
 int files_server_main(int fd);
@@ -25,7 +28,7 @@ int files_server_main(int fd);
 int files_server_run(int fd);
 
 /*
- * What files_server_main() gives up; descriptors above FILES_SERVER_FD are closed. files_isolate():
+ * What files_server_main() gives up; descriptors above FILES_TAKE_FD are closed. files_isolate():
  * all but the system calls. 0, or -errno with a message.
  */
 int files_isolate(struct err *err);

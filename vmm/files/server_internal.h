@@ -103,6 +103,13 @@ void files_ask_anew(struct files_server *server);
 /* The request is done: nothing of it is asked any more. */
 void files_asked_end(struct files_server *server, unsigned slot);
 
+/*
+ * server_pass.c: open files, from one server to its successor. files_take(): 0, or -EPIPE if it did
+ * not get all of them.
+ */
+void files_give(struct fuse_session *session);
+int files_take(struct fuse_session *session);
+
 /* server_seccomp.c: the list of system calls. 0, or -errno with a message. */
 int files_filter_calls(struct err *err);
 

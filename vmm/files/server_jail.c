@@ -23,7 +23,7 @@ int files_isolate(struct err *err)
 	static const int kinds[] = {CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWNET};
 	int ret;
 
-	syscall(SYS_close_range, FILES_SERVER_FD + 1, ~0u, 0);
+	syscall(SYS_close_range, FILES_TAKE_FD + 1, ~0u, 0);
 	/* Of descriptors it takes one for each open file of the guest. */
 	ret = jail_limit_resources(err);
 	if (ret == 0)

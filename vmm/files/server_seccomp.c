@@ -106,6 +106,9 @@ static const struct {
 	/* the socket, and none that stderr may be */
 	{SCMP_SYS(recvmsg), 0, FILES_SERVER_FD},
 	{SCMP_SYS(sendmsg), 0, FILES_SERVER_FD},
+	/* open files, from one server to the next */
+	{SCMP_SYS(sendmsg), 0, FILES_GIVE_FD},
+	{SCMP_SYS(recvmsg), 0, FILES_TAKE_FD},
 	/* files of a served host as an unprivileged user, and back */
 	{SCMP_SYS(setfsuid), 0, 0},
 	{SCMP_SYS(setfsuid), 0, NOBODY},

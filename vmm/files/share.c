@@ -109,7 +109,10 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 			       "%s: not a path for a share in the guest: it must be absolute, "
 			       "without '..' and shorter than %u bytes",
 			       config->guest, FILES_GUEST_MAX);
-	share->root_fd = open(config->host, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* Either with O_PATH: the directory's own rights decide when it is used. */
+	share->root_fd = config->opened
+				 ? openat(*config->opened, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)
+				 : open(config->host, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (share->root_fd < 0)
 		return err_sys(err, "%s", config->host);
 	ret = check_file_system(share, config->host, err);
