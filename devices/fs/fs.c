@@ -111,99 +111,7 @@ void fs_done(struct fs *fs, unsigned slot)
 	pthread_mutex_unlock(&queue->lock);
 }
 
-/* --- the server ------------------------------------------------------------------------------- */
-
-static bool is_of(const struct fs *fs, unsigned slot, unsigned number)
-{
-	return atomic_load(&fs->request[slot].owner) == number + 1;
-}
-
-/* Closes a queue, waits for its callers, and takes its requests from the server. */
-static void detach(struct fs *fs, unsigned number)
-{
-	struct fs_queue *queue = &fs->queue[number];
-	unsigned slot;
-
-	pthread_mutex_lock(&queue->lock);
-	queue->closed |= FS_CLOSED_SERVER;
-	while (queue->callers > 0)
-		pthread_cond_wait(&queue->no_caller, &queue->lock);
-	for (slot = 0; slot < FS_SLOTS; slot++)
-		if (is_of(fs, slot, number))
-			fs_return(fs, slot, NULL, 0);
-	if (queue->live)
-		fs_publish(fs, number);
-	pthread_mutex_unlock(&queue->lock);
-}
-
-static void open_queue(struct fs *fs, unsigned number, unsigned reason)
-{
-	struct fs_queue *queue = &fs->queue[number];
-
-	pthread_mutex_lock(&queue->lock);
-	queue->closed &= ~reason;
-	queue->room = true;
-	pthread_mutex_unlock(&queue->lock);
-	fs_serve(fs, number, 0);
-}
-
-void fs_set_server(struct fs *fs, const struct fs_server_ops *ops, void *arg)
-{
-	unsigned i;
-
-	for (i = 0; i < fs->queues; i++)
-		detach(fs, i);
-	fs->ops = ops;
-	fs->arg = arg;
-	for (i = 0; i < fs->queues; i++)
-		open_queue(fs, i, FS_CLOSED_SERVER);
-}
-
 /* --- snapshots -------------------------------------------------------------------------------- */
-
-static void close_queue(struct fs *fs, unsigned number)
-{
-	pthread_mutex_lock(&fs->queue[number].lock);
-	fs->queue[number].closed |= FS_CLOSED_HELD;
-	pthread_mutex_unlock(&fs->queue[number].lock);
-}
-
-void fs_hold(struct fs *fs, bool held)
-{
-	unsigned i;
-
-	for (i = 0; i < fs->queues; i++) {
-		if (held)
-			close_queue(fs, i);
-		else
-			open_queue(fs, i, FS_CLOSED_HELD);
-	}
-}
-
-static bool queue_idle(struct fs *fs, unsigned number)
-{
-	struct fs_queue *queue = &fs->queue[number];
-	bool idle;
-	unsigned slot;
-
-	pthread_mutex_lock(&queue->lock);
-	idle = queue->callers == 0;
-	for (slot = 0; slot < FS_SLOTS && idle; slot++)
-		idle = !is_of(fs, slot, number) ||
-		       (fs->ops->waits && fs->ops->waits(fs->arg, slot));
-	pthread_mutex_unlock(&queue->lock);
-	return idle;
-}
-
-bool fs_idle(struct fs *fs)
-{
-	unsigned i;
-
-	for (i = 0; i < fs->queues; i++)
-		if (!queue_idle(fs, i))
-			return false;
-	return true;
-}
 
 /* Packs the heads of a queue whose requests are at the server, or wait to be sent to it. */
 static void save_queue(const struct fs *fs, unsigned number, struct pack *pack)
@@ -215,7 +123,7 @@ static void save_queue(const struct fs *fs, unsigned number, struct pack *pack)
 	for (i = 0; i < queue->pending_count; i++)
 		heads[count++] = queue->pending[i].head;
 	for (i = 0; i < FS_SLOTS; i++)
-		if (is_of(fs, i, number) && !fs->request[i].forgotten)
+		if (fs_is_of(fs, i, number) && !fs->request[i].forgotten)
 			heads[count++] = fs->request[i].chain->head;
 	pack_u16(pack, (uint16_t)count);
 	for (i = 0; i < count; i++)
@@ -300,7 +208,7 @@ static void fs_reset(struct virtio_device *device)
 		queue->pending_count = 0;
 		memset(queue->pending_of, 0, sizeof(queue->pending_of));
 		for (slot = 0; slot < FS_SLOTS; slot++)
-			if (is_of(fs, slot, i))
+			if (fs_is_of(fs, slot, i))
 				fs->request[slot].forgotten = true;
 		pthread_mutex_unlock(&queue->lock);
 	}

@@ -138,6 +138,15 @@ void fs_destroy(struct fs *fs);
 void fs_set_server(struct fs *fs, const struct fs_server_ops *ops, void *arg);
 
 /*
+ * Another server goes on with the session of the old one: what waits there is sent again, to the
+ * new one. Between the two calls the device takes no request from its rings. The second one needs
+ * fs_idle() if it names another server; with the present one nothing is sent again. Under the
+ * device lock, at any time.
+ */
+void fs_succession_begin(struct fs *fs);
+void fs_succession_end(struct fs *fs, const struct fs_server_ops *ops, void *arg);
+
+/*
  * The server is done with a slot for which wait() returned false (or will). Loop's thread, under
  * the device lock. A slot that is not at the server is ignored.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of the file system device: fs.c (the device, its life, snapshots) and queue.c (requests
- * on their way to the server and back).
+ * The parts of the file system device: fs.c (the device, its life, snapshots), server.c (the
+ * server that it has) and queue.c (requests on their way to the server and back).
  *
  * Locks. Each queue has a mutex, for its virtqueue, for the requests that came from it, and for all
  * fields of its struct. Doorbells take it without the device lock; all else takes it under the
@@ -87,6 +87,12 @@ struct fs {
 	struct fs_request request[FS_SLOTS];
 	struct virtio_chain chain[FS_SLOTS + FS_QUEUES_ALL];
 };
+
+/* Whether the request in a slot came from the queue. */
+static inline bool fs_is_of(const struct fs *fs, unsigned slot, unsigned number)
+{
+	return atomic_load(&fs->request[slot].owner) == number + 1;
+}
 
 /* --- queue.c ---------------------------------------------------------------------------------- */
 
