@@ -45,6 +45,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_FILTER] = {AGENT_FILTER_SIZE + AGENT_FILTER_CODE,
 			  AGENT_FILTER_SIZE + AGENT_FILTER_MAX *AGENT_FILTER_CODE, ID_REQUEST, 0, 0,
 			  true},
+	[AGENT_SEAL] = {0, 0, ID_REQUEST, 0, 0, true},
 	[AGENT_FILES] = {AGENT_FILES_SIZE, AGENT_FILES_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_DENIALS] = {0, AGENT_PAYLOAD_MAX, ID_REQUEST, 0, 0, true},
 	[AGENT_EXEC_RULES] = {AGENT_EXEC_RULES_SIZE, AGENT_EXEC_RULES_SIZE, ID_REQUEST, 0, 0, true},
@@ -150,6 +151,16 @@ static uint32_t replace_root(struct agent *agent, const uint8_t *payload, uint32
 	return error;
 }
 
+static uint32_t seal(struct agent *agent)
+{
+	uint32_t error;
+
+	spare_drop(agent); /* as above */
+	error = root_seal();
+	agent->spare.wanted = true;
+	return error;
+}
+
 static void request(struct agent *agent, struct agent_header header, const uint8_t *payload)
 {
 	uint32_t error = 0;
@@ -166,6 +177,8 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = guest_hostname(payload, header.length);
 	else if (header.type == AGENT_ROOT)
 		error = agent->worked ? EBUSY : replace_root(agent, payload, header.length);
+	else if (header.type == AGENT_SEAL)
+		error = agent->worked ? EBUSY : seal(agent);
 	else if (header.type == AGENT_MOUNT)
 		error = mount_start(agent, header.id, payload, header.length);
 	else if (header.type == AGENT_NETWORK)

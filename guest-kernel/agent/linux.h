@@ -78,6 +78,7 @@ struct mount_attributes {
 #define MOUNT_READ_ONLY 0x00000001ull
 #define MOUNT_IDMAP	0x00100000ull
 #define TREE_CLONE	1u
+#define TREE_RECURSIVE	0x8000u
 #define MOVE_FROM_EMPTY 0x00000004u
 #ifndef SYS_open_tree
 #define SYS_open_tree 428

@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest-kernel/agent/root.h"
+
 struct request {
 	uint32_t number, flags;
 	char path[AGENT_MOUNT_PATH_MAX + 1]; /* without the leading slash */
@@ -37,7 +39,7 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 	request->flags = agent_get32(payload + AGENT_MOUNT_AT_FLAGS);
 	payload += AGENT_MOUNT_SIZE;
 	length -= AGENT_MOUNT_SIZE;
-	if ((request->flags & ~AGENT_MOUNT_READ_ONLY) || length < 2 || payload[0] != '/')
+	if (request->flags > AGENT_MOUNT_REMOVE || length < 2 || payload[0] != '/')
 		return EINVAL;
 	for (i = 0; i < length; i++)
 		if (payload[i] == '\0')
@@ -49,8 +51,8 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 
 /* --- the child -------------------------------------------------------------------------------- */
 
-/* Enters the next directory of the path, and creates it if it is missing. 0 or -errno. */
-static int step(int *at, const char *name)
+/* Enters the next directory of the path, and with make creates it if it is missing. 0 or -errno. */
+static int step(int *at, const char *name, bool make)
 {
 	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int next;
@@ -58,7 +60,8 @@ static int step(int *at, const char *name)
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EINVAL;
 	next = openat(*at, name, flags);
-	if (next < 0 && errno == ENOENT && (mkdirat(*at, name, 0755) == 0 || errno == EEXIST))
+	if (next < 0 && make && errno == ENOENT &&
+	    (mkdirat(*at, name, 0755) == 0 || errno == EEXIST))
 		next = openat(*at, name, flags);
 	if (next < 0)
 		return -errno;
@@ -83,16 +86,63 @@ static int enter(char *path, bool replace)
 					errno != EINVAL && errno != ENOENT)))
 			ret = -errno;
 		if (ret == 0)
-			ret = step(&at, name);
+			ret = step(&at, name, true);
 	}
 	if (ret == 0 && fchdir(at) < 0)
 		ret = -errno;
 	return ret;
 }
 
+/* Nothing may be there any more: the workload can unmount what it sees. */
+static int leave(char *path)
+{
+	int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), ret = at < 0 ? -errno : 0;
+	char *name, *next, *rest;
+
+	for (name = strtok_r(path, "/", &rest); name && ret == 0; name = next) {
+		next = strtok_r(NULL, "/", &rest);
+		if (next)
+			ret = step(&at, name, false);
+		else if (fchdir(at) < 0 || (umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
+					    errno != EINVAL && errno != ENOENT))
+			ret = -errno;
+	}
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP ? 0 : ret;
+}
+
+static int unmount_share(struct request *request)
+{
+	int ret = sandbox_join_mounts();
+
+	if (ret == 0) {
+		setfsgid(SANDBOX_ID_BASE);
+		setfsuid(SANDBOX_ID_BASE);
+		ret = leave(request->path);
+	}
+	return ret;
+}
+
+/* Where the sandbox sees a read-only root file system, the agent still sees it writable. */
+static void make_path(const struct request *request)
+{
+	char path[sizeof(request->path)];
+
+	memcpy(path, request->path, sizeof(path));
+	umask(022);
+	setfsgid(SANDBOX_ID_BASE);
+	setfsuid(SANDBOX_ID_BASE);
+	enter(path, false);
+	setfsuid(0);
+	setfsgid(0);
+}
+
 static int mount_share(struct request *request, bool replace)
 {
-	int tree = files_tree(request->number, request->flags & AGENT_MOUNT_READ_ONLY), ret;
+	int tree, ret;
+
+	if (root_sealed())
+		make_path(request);
+	tree = files_tree(request->number, request->flags & AGENT_MOUNT_READ_ONLY);
 
 	if (tree < 0)
 		return tree;
@@ -130,13 +180,16 @@ static int find(const char *path, bool *known)
 uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, size_t length)
 {
 	struct request request;
-	bool known;
+	bool known, remove;
 	pid_t pid;
 	int ret = parse(&request, payload, length), slot;
 
 	if (ret)
 		return (uint32_t)ret;
 	slot = find(request.path, &known);
+	remove = request.flags & AGENT_MOUNT_REMOVE;
+	if (remove && !known)
+		return ENOENT;
 	if (slot < 0)
 		return ENOSPC;
 	ret = sandbox_enter();
@@ -146,9 +199,13 @@ uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, s
 		mounted[slot] = strdup(request.path);
 	pid = fork();
 	if (pid == 0)
-		_exit(-mount_share(&request, known));
+		_exit(remove ? -unmount_share(&request) : -mount_share(&request, known));
 	if (pid < 0)
 		return (uint32_t)errno;
+	if (remove) {
+		free(mounted[slot]);
+		mounted[slot] = NULL;
+	}
 	agent->mount_pid = pid;
 	agent->mount_id = id;
 	agent->mount_connection = agent->connections;

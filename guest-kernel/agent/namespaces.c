@@ -132,12 +132,16 @@ int sandbox_enter(void)
 		return root_error;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, peers) < 0)
 		return -errno;
-	first_pid = fork_into(SPACES_MAKE | CLONE_PIDFD, &first_fd);
-	if (first_pid == 0) {
+	ret = root_lock(true);
+	if (ret == 0)
+		first_pid = fork_into(SPACES_MAKE | CLONE_PIDFD, &first_fd);
+	if (ret == 0 && first_pid == 0) {
 		close(peers[0]);
 		first_process(peers[1]);
 	}
-	ret = first_pid < 0 ? -errno : 0;
+	if (ret == 0 && first_pid < 0)
+		ret = -errno;
+	root_lock(false);
 	close(peers[1]);
 	if (ret == 0)
 		ret = first_prepare(first_pid, peers[0]);

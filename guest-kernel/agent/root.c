@@ -60,9 +60,6 @@ static const struct {
 	{"group", "root:x:0:\ntty:x:5:\nuser:x:1000:\nnogroup:x:65534:\n"},
 };
 
-/* sandbox root, SANDBOX_ID_BASE */
-#define SANDBOX_OWNER "mode=755,uid=100000,gid=100000"
-
 const char *root_memory(char options[ROOT_OPTIONS_SIZE], const char *more)
 {
 	struct sysinfo info = {.mem_unit = 1};

@@ -30,7 +30,10 @@ int root_complete(bool bare);
  * the memory's pages. Here files take at most half of the memory beside their contents, for which
  * the kernel's limit is the other half.
  */
-#define ROOT_OPTIONS_SIZE 80
+#define ROOT_OPTIONS_SIZE    80
+/* Of sandbox root, SANDBOX_ID_BASE. */
+#define SANDBOX_OWNER	     "mode=755,uid=100000,gid=100000"
+#define SANDBOX_OWNER_SHARED "mode=1777,uid=100000,gid=100000"
 const char *root_memory(char options[ROOT_OPTIONS_SIZE], const char *more);
 
 /* Makes the current directory, which is the top of a mount, "/". 0 or -errno. */
@@ -45,5 +48,13 @@ int root_write(int directory, const char *path, const char *text);
  * errno value.
  */
 uint32_t root_replace(const uint8_t *payload, size_t length);
+
+/*
+ * seal.c: handles SEAL, under the same conditions. root_lock(): before and after the sandbox's
+ * namespaces are made; 0 or -errno.
+ */
+uint32_t root_seal(void);
+bool root_sealed(void);
+int root_lock(bool locked);
 
 #endif

@@ -249,7 +249,15 @@ struct agent_mount {
 	uint32_t number;  /* of the share: the decimal name of its directory in the device */
 	const char *path; /* absolute */
 	bool read_only;
+	bool remove; /* unmount what a request mounted there; ENOENT: none did */
 };
+
+/*
+ * Makes the sandbox's root file system read-only, but for /tmp, /run and /dev, which are file
+ * systems in memory then. Before the first command and the first share (later: EBUSY), once
+ * (EALREADY). -EOPNOTSUPP: the guest's agent is too old for this request.
+ */
+int agent_channel_seal(struct agent_channel *channel, const struct agent_reply *reply);
 
 int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
 			const struct agent_reply *reply);

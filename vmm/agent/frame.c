@@ -363,6 +363,13 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 	return channel_request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length, reply);
 }
 
+int agent_channel_seal(struct agent_channel *channel, const struct agent_reply *reply)
+{
+	if (channel->ready && !(channel->features & AGENT_FEATURE_SEAL))
+		return -EOPNOTSUPP;
+	return channel_request(channel, AGENT_SEAL, NULL, 0, reply);
+}
+
 int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
 			const struct agent_reply *reply)
 {
@@ -373,10 +380,13 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 		return -EINVAL;
 	if (length > AGENT_MOUNT_PATH_MAX)
 		return -ENAMETOOLONG;
-	if (channel->ready && !(channel->features & AGENT_FEATURE_VIRTIOFS))
+	if (channel->ready &&
+	    !(channel->features & (mount->remove ? AGENT_FEATURE_UNMOUNT : AGENT_FEATURE_VIRTIOFS)))
 		return -EOPNOTSUPP;
 	agent_put32(payload + AGENT_MOUNT_AT_NUMBER, mount->number);
-	agent_put32(payload + AGENT_MOUNT_AT_FLAGS, mount->read_only ? AGENT_MOUNT_READ_ONLY : 0);
+	agent_put32(payload + AGENT_MOUNT_AT_FLAGS, mount->remove      ? AGENT_MOUNT_REMOVE
+						    : mount->read_only ? AGENT_MOUNT_READ_ONLY
+								       : 0);
 	memcpy(payload + AGENT_MOUNT_SIZE, mount->path, length);
 	return channel_request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length, reply);
 }

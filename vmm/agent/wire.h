@@ -58,6 +58,8 @@
 #define AGENT_FEATURE_VIRTIOFS	4096u  /* MOUNT, FILES and AGENT_LOWER_SHARE */
 #define AGENT_FEATURE_USERS	8192u  /* groups and numbers in START's user; all ids */
 #define AGENT_FEATURE_MEMORY	16384u /* memory in LIMITS */
+#define AGENT_FEATURE_UNMOUNT	32768u /* AGENT_MOUNT_REMOVE */
+#define AGENT_FEATURE_SEAL	65536u
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
@@ -108,11 +110,10 @@ enum agent_frame_type {
 	AGENT_PROPOSED = 32, /* h>g, ends the proposal: result32 text */
 	AGENT_WITHDRAW = 33, /* g>h, ends the proposal: the program has gone */
 
-	AGENT_FILTER = 34, /* h>g, id: a request number; system calls of commands, see below */
-	AGENT_FILES =
-		35, /* h>g, id: a request number; flags32, what to do with shares: see below */
-	AGENT_EXEC_RULES =
-		40, /* h>g, id: a request number; rules32: 1: there are some. See below */
+	AGENT_FILTER = 34,     /* h>g, id: a request number; system calls of commands, see below */
+	AGENT_FILES = 35,      /* h>g, id: a request number; flags32, what to do with shares */
+	AGENT_SEAL = 36,       /* h>g, id: a request number; makes the root file system read-only */
+	AGENT_EXEC_RULES = 40, /* h>g, id: a request number; rules32, see below */
 	/* Checks of programs. id: the check's number, which the guest chooses: not 0. */
 	AGENT_EXEC_CHECK = 41,	 /* g>h, for monitors that take it: see below */
 	AGENT_EXEC_VERDICT = 42, /* h>g, ends the check: see below */
@@ -225,6 +226,7 @@ enum agent_root_upper {
 #define AGENT_MOUNT_SIZE      8u
 #define AGENT_MOUNT_PATH_MAX  1023u
 #define AGENT_MOUNT_READ_ONLY 1u /* flags */
+#define AGENT_MOUNT_REMOVE    2u /* unmounts it; the number does not count */
 #define AGENT_MOUNTS_MAX      64u
 
 /*
