@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -136,6 +137,10 @@ static int set_hostname(void *arg, const char *value, struct err *err)
 static const struct option_entry guest_entries[] = {
 	{"hostname", 0, OPTION_CALL, "NAME",
 	 "host name of the sandbox (default: its name, if it stays)", NULL, .set = set_hostname},
+	{"read-only", 0, OPTION_FLAG, NULL,
+	 "make the sandbox's root file system read-only (not /tmp, /run, /dev/shm and shares)",
+	 "/tmp and /run are then empty file systems in guest memory.",
+	 .offset = offsetof(struct sandbox_options, sandbox.root.read_only)},
 	{"console", 0, OPTION_FLAG, NULL,
 	 "show the guest's serial console on stderr (`cordon run` only)", NULL,
 	 .offset = offsetof(struct sandbox_options, console)},
@@ -298,6 +303,8 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 	if (ret == 0)
 		ret = sign_load(&options->key, options->policy_options.sign, options->policy,
 				&options->sandbox.root, err);
+	if (ret == 0 && options->key && !realpath(options->policy_options.sign, options->key_path))
+		ret = err_sys(err, "key %s", options->policy_options.sign);
 	return ret;
 }
 
@@ -323,6 +330,8 @@ static int check_agent(const struct sandbox_options *options, struct err *err)
 		return err_set(err, EINVAL,
 			       "a fraction of a processor needs Cordon's agent in the "
 			       "guest: give whole processors");
+	if (options->sandbox.root.read_only)
+		return err_set(err, EINVAL, "--read-only needs Cordon's agent in the guest");
 	if (limits->open_files)
 		return err_set(err, EINVAL, "%s:%u: open-files= needs Cordon's agent in the guest",
 			       limits->file[POLICY_LIMIT_OPEN_FILES],

@@ -16,8 +16,9 @@ struct sandbox_options {
 	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
 	struct audit_key *key; /* of --sign, from then on too; the function that opens the log takes
 				  ownership */
-	uint64_t memory;       /* of --memory; 0: not given */
-	uint64_t cpu_millis;   /* of --cpus; 0: not given */
+	char key_path[PATH_MAX]; /* its path, without links; "": none */
+	uint64_t memory;	 /* of --memory; 0: not given */
+	uint64_t cpu_millis;	 /* of --cpus; 0: not given */
 	bool console;
 	const char *net;    /* as given, or NULL */
 	const char *rootfs; /* as given, or NULL */

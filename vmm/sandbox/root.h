@@ -35,6 +35,7 @@ struct root_config {
 	char directory[PATH_MAX];
 	bool host;
 	bool copy_on_write; /* the guest writes to a private layer over the image */
+	bool read_only;	    /* the sandbox writes to /tmp, /run and /dev only; also of none */
 	/*
 	 * The size of a scratch disk for writes, or the limit of the private layer. 0: writes go to
 	 * guest memory, or the default limit.

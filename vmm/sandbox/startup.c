@@ -226,6 +226,34 @@ static int root_answered(void *arg, int error, struct err *err)
 	return -error;
 }
 
+static int request_seal(void *arg, const struct agent_reply *reply, struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	int ret;
+
+	if (!sandbox->config.root.read_only)
+		return 0;
+	ret = agent_channel_seal(sandbox->machine.channel, reply);
+	if (ret == -EOPNOTSUPP)
+		return err_set(err, EOPNOTSUPP,
+			       "the agent in the guest is too old for --read-only: use an "
+			       "initramfs of this version");
+	return ret < 0 ? err_code(err, -ret, "--read-only") : STARTUP_WAIT;
+}
+
+static int seal_answered(void *arg, int error, struct err *err)
+{
+	(void)arg;
+	/* EALREADY: as of the root file system. */
+	if (error == 0 || error == EALREADY)
+		return 0;
+	if (error == ENOTDIR)
+		return err_set(err, error,
+			       "--read-only: /tmp or /run of the root file system is not a "
+			       "directory");
+	return err_code(err, error, "--read-only");
+}
+
 static int request_share(void *arg, const struct agent_reply *reply, struct err *err)
 {
 	struct sandbox *sandbox = arg;
@@ -360,6 +388,7 @@ const struct startup_step sandbox_steps[] = {
 	{"agent", request_ping, NULL, false},
 	{"template", request_template, NULL, false},
 	{"root file system", request_root, root_answered, true},
+	{"read-only root file system", request_seal, seal_answered, true},
 	{"shares", request_share, share_answered, true},
 	{"limits", request_limits, limits_answered, true},
 	{"system calls", request_calls, calls_answered, true},
