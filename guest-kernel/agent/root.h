@@ -30,7 +30,7 @@ int root_complete(bool bare);
  * the memory's pages. Here files take at most half of the memory beside their contents, for which
  * the kernel's limit is the other half.
  */
-#define ROOT_OPTIONS_SIZE    80
+#define ROOT_OPTIONS_SIZE 80
 /* Of sandbox root, SANDBOX_ID_BASE. */
 #define SANDBOX_OWNER	     "mode=755,uid=100000,gid=100000"
 #define SANDBOX_OWNER_SHARED "mode=1777,uid=100000,gid=100000"

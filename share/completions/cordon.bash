@@ -95,7 +95,7 @@ _cordon() {
 	audit | why) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word"; compgen -f -- "$word") ;;
 	logs | wait | rm) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word") ;;
 	template) mapfile -t COMPREPLY < <(compgen -W "ls make rm prune" -- "$word") ;;
-	attach | exec | top | stats | limit | publish | unpublish | ports | ask | pause | resume | fork | stop | kill)
+	attach | exec | top | stats | limit | publish | unpublish | ports | share | unshare | ask | pause | resume | fork | stop | kill)
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
 	snapshot)
 		if [ "$COMP_CWORD" -eq 2 ]; then

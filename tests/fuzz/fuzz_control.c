@@ -103,14 +103,20 @@ static json_t *a_request(struct fuzz_script *script)
 		"id",	"op",	  "argv", "env",     "workdir", "user", "tty",	      "rows",
 		"path", "detach", "exec", "columns", "signal",	"job",	"timeout_ms", "kill"};
 	static const char *const later[] = {"none", "publish", "unpublish", "ports"};
-	unsigned number = fuzz_below(script, ARRAY_SIZE(op));
+	static const char *const last[] = {"none", "share", "unshare", "policy"};
+	unsigned number = fuzz_below(script, ARRAY_SIZE(op)), one;
 	json_t *body = json_pack("{s:s,s:i,s:[s,s],s:s,s:i,s:i}", "op", op[number], "id", 1, "argv",
 				 "echo", "x", "path", "/nonexistent/a/b", "exec", 1, "signal", 15);
 
 	/* Operations that came later: what older inputs do stays the same. */
 	if (number == ARRAY_SIZE(op) - 1) {
-		json_object_set_new(body, "op",
-				    json_string(later[fuzz_below(script, ARRAY_SIZE(later))]));
+		one = fuzz_below(script, ARRAY_SIZE(later));
+		json_object_set_new(body, "op", json_string(later[one]));
+		if (one == 0) {
+			one = fuzz_below(script, ARRAY_SIZE(last));
+			json_object_set_new(body, "op", json_string(last[one]));
+			json_object_set_new(body, "guest", any_value(script, 4));
+		}
 		json_object_set_new(body, "port",
 				    fuzz_below(script, 2) ? json_string("[::1]:8080:80/udp")
 							  : json_integer(8080));

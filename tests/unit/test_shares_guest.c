@@ -24,7 +24,7 @@ static void begin(void)
 	fake = with_features(AGENT_FEATURE_VIRTIOFS);
 	ck_assert_int_eq(loop_create(&loop), 0);
 	/* Only whether there is a server counts here. */
-	shares = (struct shares){.client = (struct files_client *)&shares, .flush.loop = loop};
+	shares = (struct shares){.client = (struct files_client *)&shares, .loop = loop};
 	flushed = 0;
 }
 

@@ -119,6 +119,8 @@ static void fork_directories(struct sandbox_config *config, const json_t *reply)
 	}
 }
 
+static char key_path[PATH_MAX]; /* of --sign, without links; "": none */
+
 /* Saves a snapshot into the sandbox's directory, then starts the children from it one by one. */
 static int fork_sandbox(const char *name, unsigned count, const char *audit, struct audit_key *key,
 			struct policy *policy, struct err *err)
@@ -131,6 +133,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 		.policy = policy,
 		.audit = audit ? log : NULL,
 		.key = key, /* each monitor has its own copy of the memory */
+		.key_path = key_path,
 		.wall_ns = limits->wall_ns,
 		.idle_ns = limits->idle_ns,
 		.idle_pauses = limits->idle_pauses,
@@ -194,6 +197,8 @@ static int run(int argc, char **argv, struct err *err)
 		ret = fork_audit(&options, policy, audit, err);
 	if (ret == 0)
 		ret = sign_load(&key, options.sign, policy, NULL, err);
+	if (ret == 0 && key && !realpath(options.sign, key_path))
+		ret = err_sys(err, "key %s", options.sign);
 	if (ret == 0)
 		ret = fork_sandbox(name, (unsigned)count, options.audit, key, policy, err);
 	audit_key_free(key);

@@ -117,6 +117,31 @@ int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX],
 	return policy_fetch_within(0, name, policy, audit, err);
 }
 
+int policy_fetch_places(const char *name, struct policy **policy, struct policy_places *places,
+			struct err *err)
+{
+	const json_t *list;
+	struct message reply;
+	const char *key, *path;
+	int ret = client_request_once(name, 0, json_pack("{s:s}", "op", "policy"), &reply, err);
+
+	*policy = NULL;
+	if (ret < 0)
+		return ret;
+	key = string_in(reply.body, "key");
+	list = json_object_get(reply.body, "sockets");
+	snprintf(places->key, sizeof(places->key), "%s", key ? key : "");
+	for (places->sockets = 0;
+	     places->sockets < json_array_size(list) && places->sockets < POLICY_SOCKETS_MAX;
+	     places->sockets++) {
+		path = json_string_value(json_array_get(list, places->sockets));
+		snprintf(places->socket[places->sockets], PATH_MAX, "%s", path ? path : "");
+	}
+	ret = read_reply(&reply, policy, places->audit, err);
+	message_clear(&reply);
+	return ret;
+}
+
 int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
 			char audit[PATH_MAX], struct err *err)
 {

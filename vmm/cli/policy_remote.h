@@ -14,6 +14,19 @@
  */
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err);
 
+/*
+ * The same with all that no share may show: the audit log, the key that signs it ("": none), and
+ * sockets of the sandbox on the host.
+ */
+#define POLICY_SOCKETS_MAX 32
+struct policy_places {
+	char audit[PATH_MAX], key[PATH_MAX];
+	char socket[POLICY_SOCKETS_MAX][PATH_MAX];
+	unsigned sockets;
+};
+int policy_fetch_places(const char *name, struct policy **policy, struct policy_places *places,
+			struct err *err);
+
 /* The same, but -ETIMEDOUT if there is no reply in time. 0 ms: no time limit. */
 int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
 			char audit[PATH_MAX], struct err *err);

@@ -325,6 +325,7 @@ static void set_config(struct run *run)
 		.policy = options->base.policy,
 		.audit = options->base.policy_options.audit,
 		.key = options->base.key,
+		.key_path = options->base.key_path,
 		.brief = true,
 	};
 }

@@ -51,8 +51,8 @@ extern const char *const verb_group_titles[VERB_GROUPS];
 extern const struct verb verb_run, verb_start, verb_exec, verb_attach, verb_cp, verb_ps, verb_top,
 	verb_stats, verb_logs, verb_limit, verb_pause, verb_resume, verb_snapshot, verb_restore,
 	verb_fork, verb_stop, verb_kill, verb_wait, verb_rm, verb_prune, verb_publish,
-	verb_unpublish, verb_ports, verb_policy, verb_audit, verb_why, verb_ask, verb_image,
-	verb_template, verb_doctor, verb_bench, verb_help, verb_version;
+	verb_unpublish, verb_share, verb_unshare, verb_ports, verb_policy, verb_audit, verb_why,
+	verb_ask, verb_image, verb_template, verb_doctor, verb_bench, verb_help, verb_version;
 
 /* What `cordon version` calls the source: main() knows it, the library does not (vmm/revision.h).
  */

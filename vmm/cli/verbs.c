@@ -22,12 +22,12 @@ const char *const verb_group_titles[VERB_GROUPS] = {
 };
 
 const struct verb *const verbs[] = {
-	&verb_run,	&verb_start,   &verb_attach,  &verb_exec,    &verb_cp,	      &verb_ps,
-	&verb_top,	&verb_stats,   &verb_logs,    &verb_publish, &verb_unpublish, &verb_ports,
-	&verb_limit,	&verb_pause,   &verb_resume,  &verb_stop,    &verb_kill,      &verb_wait,
-	&verb_rm,	&verb_prune,   &verb_policy,  &verb_audit,   &verb_why,	      &verb_ask,
-	&verb_snapshot, &verb_restore, &verb_fork,    &verb_image,   &verb_template,  &verb_doctor,
-	&verb_bench,	&verb_help,    &verb_version, NULL,
+	&verb_run,	&verb_start,   &verb_attach,   &verb_exec,    &verb_cp,	       &verb_ps,
+	&verb_top,	&verb_stats,   &verb_logs,     &verb_publish, &verb_unpublish, &verb_ports,
+	&verb_share,	&verb_unshare, &verb_limit,    &verb_pause,   &verb_resume,    &verb_stop,
+	&verb_kill,	&verb_wait,    &verb_rm,       &verb_prune,   &verb_policy,    &verb_audit,
+	&verb_why,	&verb_ask,     &verb_snapshot, &verb_restore, &verb_fork,      &verb_image,
+	&verb_template, &verb_doctor,  &verb_bench,    &verb_help,    &verb_version,   NULL,
 };
 
 const struct verb *verb_find(const char *name)

@@ -136,6 +136,7 @@ void monitor_begin_stop(struct monitor *monitor)
 {
 	monitor->stopping = true;
 	requests_give_up(monitor);
+	requests_shares_end(monitor);
 	freeze_end(&monitor->freeze);
 	pause_end(&monitor->pause);
 }
@@ -344,6 +345,18 @@ static void look_for_planted(void *arg, const struct policy_share *share)
 		planted_find(share->host, &monitor->begun, &ops);
 }
 
+static void look_in_added(struct monitor *monitor)
+{
+	const struct planted_ops ops = {.report = tell_planted, .arg = monitor};
+	unsigned i;
+
+	for (i = 0; i < monitor->share.added_count; i++) {
+		planted_find(monitor->share.added[i].host, &monitor->share.added[i].since, &ops);
+		free(monitor->share.added[i].host);
+	}
+	monitor->share.added_count = 0;
+}
+
 static void on_halted(void *arg)
 {
 	struct monitor *monitor = arg;
@@ -363,6 +376,7 @@ static void on_gone(void *arg)
 	fd_close(&monitor->console_fd);
 	if (monitor->session.guard && (monitor->session.sandbox.is_ready || monitor->config->brief))
 		guard_each_share(monitor->session.guard, look_for_planted, monitor);
+	look_in_added(monitor);
 }
 
 void monitor_close(struct monitor *monitor)

@@ -69,6 +69,7 @@ struct monitor_config {
 	const char *kind; /* the verb that starts it, for the record */
 	const char *name;
 	int lock_fd;	       /* from registry_claim(); -1: it is not registered, so no socket */
+	bool once;	       /* it ends with its first detached command, and as that does */
 	uint64_t idle_ns;      /* stop when no command has run for this long; 0: never */
 	bool idle_pauses;      /* pause then, instead of stopping */
 	uint64_t wall_ns;      /* stop this long after the start; 0: never */
@@ -76,6 +77,7 @@ struct monitor_config {
 	const char *audit;     /* path of the audit log; NULL: audit.log in the record */
 	bool brief;	       /* of a single command: its log is not synced, and may be missing */
 	struct audit_key *key; /* signs the log, or NULL; the monitor takes ownership */
+	const char *key_path;  /* absolute; or NULL */
 	/* Called once: NULL when the sandbox is ready, else why it is not. */
 	void (*report)(void *arg, const char *failure);
 	void *report_arg;
@@ -127,6 +129,25 @@ struct monitor_job {
 	struct monitor_job *next;
 };
 
+/* A share that comes or goes: one at a time. */
+struct monitor_share {
+	bool active;
+	struct client *client; /* NULL once it is gone */
+	uint64_t id;
+	struct share_link *link;
+	bool removes, at_agent; /* what the agent is requested to do; it has not replied */
+	bool awaits;		/* a reply of the agent, also one that is late */
+	struct loop_timer timer;
+	char by[64], failure[512];
+	struct timespec since;
+	/* Writable ones that were ever added: they are searched when the sandbox ends. */
+	struct {
+		char *host;
+		struct timespec since;
+	} added[FILES_SHARES_MAX];
+	unsigned added_count;
+};
+
 struct monitor {
 	const struct monitor_config *config;
 	const struct monitor_ops *ops;
@@ -155,7 +176,8 @@ struct monitor {
 	json_t *pause_request;
 	struct client *pause_client; /* NULL once it is gone */
 	struct quiesce quiesce;	     /* of a snapshot */
-	bool listing;		     /* a request for the processes is under way to the agent */
+	struct monitor_share share;
+	bool listing; /* a request for the processes is under way to the agent */
 	int status;
 };
 
@@ -198,6 +220,10 @@ void monitor_machine_end(const struct monitor *monitor, char *text, size_t size)
 
 /* Ends the sandbox gracefully (SIGTERM to the jobs, then power-off), or at once. */
 void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, const char *text);
+
+/* The command that the sandbox ran for (once) has ended. */
+#define MONITOR_JOB_FIRST 1u
+void monitor_end_once(struct monitor *monitor, const struct job_result *result);
 
 /* A job has started or ended: sets the idle timer; when stopping, powers off after the last. */
 void monitor_jobs_changed(struct monitor *monitor);
@@ -246,6 +272,9 @@ void monitor_operators_changed(struct monitor *monitor);
 
 /* Refuses the request that waits for the guest to stand still, or for its snapshot. */
 void requests_give_up(struct monitor *monitor);
+
+/* The same of the share that is being added or removed. */
+void requests_shares_end(struct monitor *monitor);
 
 /* 0; or -EBUSY if the guest stands still, with a message that names the command to let it go on. */
 int monitor_check_runs(const struct monitor *monitor, struct err *err);

@@ -40,16 +40,16 @@ static void op_info(struct client *client, struct message *message)
 	const struct sandbox *sandbox = &monitor->session.sandbox;
 	const struct machine *machine = &sandbox->machine;
 
-	server_reply(client, request_id(message->body),
-		     json_pack("{s:s,s:I,s:s,s:b,s:b,s:i,s:I,s:I,s:i,s:o,s:o}", "name",
-			       monitor->config->name, "pid", (json_int_t)getpid(), "state",
-			       state_of(monitor), "spilled", (int)monitor->freeze.spilled,
-			       "network_lost", (int)monitor->session.sandbox.network.lost,
-			       "questions", (int)count_questions(monitor), "started",
-			       (json_int_t)monitor->started, "memory",
-			       (json_int_t)sandbox_memory_limit(sandbox).now, "cpus",
-			       (int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs),
-			       "ended", describe_jobs(monitor->ended)));
+	server_reply(
+		client, request_id(message->body),
+		json_pack("{s:s,s:I,s:s,s:b,s:b,s:i,s:I,s:I,s:i,s:o,s:o,s:o}", "name",
+			  monitor->config->name, "pid", (json_int_t)getpid(), "state",
+			  state_of(monitor), "spilled", (int)monitor->freeze.spilled,
+			  "network_lost", (int)monitor->session.sandbox.network.lost, "questions",
+			  (int)count_questions(monitor), "started", (json_int_t)monitor->started,
+			  "memory", (json_int_t)sandbox_memory_limit(sandbox).now, "cpus",
+			  (int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs), "ended",
+			  describe_jobs(monitor->ended), "shares", describe_shares(monitor)));
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -109,6 +109,8 @@ static const struct operation {
 	{"publish", op_publish, false},
 	{"unpublish", op_unpublish, false},
 	{"ports", op_ports, true},
+	{"share", op_share, false},
+	{"unshare", op_unshare, false},
 	{"policy", op_policy, true},
 	{"policy-set", op_policy_set, false},
 	/* clang-format on */

@@ -92,6 +92,11 @@ void op_publish(struct client *client, struct message *message);
 void op_unpublish(struct client *client, struct message *message);
 void op_ports(struct client *client, struct message *message);
 
+/* requests_shares.c */
+void op_share(struct client *client, struct message *message);
+void op_unshare(struct client *client, struct message *message);
+json_t *describe_shares(const struct monitor *monitor);
+
 /* requests_stats.c */
 void op_stats(struct client *client, struct message *message);
 
@@ -112,6 +117,12 @@ void op_processes(struct client *client, struct message *message);
 /* requests_policy.c */
 void op_policy(struct client *client, struct message *message);
 void op_policy_set(struct client *client, struct message *message);
+
+/*
+ * Puts a policy in force, which it takes. by: who does so, for the log. 0 or -errno with a message.
+ */
+int monitor_put_policy(struct monitor *monitor, struct policy *policy, const char *by,
+		       struct err *err);
 
 /*
  * Adds a rule to the policy. by: who does so, for the log; *number: its line in the part that has

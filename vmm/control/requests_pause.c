@@ -18,6 +18,8 @@ static bool begin(struct client *client, const struct message *message)
 		why = "the sandbox is being stopped";
 	else if (monitor->pause_request)
 		why = "the sandbox is being paused";
+	else if (monitor->share.active)
+		why = "a share is being added or taken back: try again";
 	if (why) {
 		server_refuse(client, request_id(message->body), why);
 		return false;
@@ -151,13 +153,23 @@ static void check_links(void *arg, const struct policy_share *share)
 		check->ret = share_links_check_share(share, check->path, "the file", check->err);
 }
 
+static void check_all_links(void *arg, const struct policy *policy)
+{
+	size_t i;
+
+	for (i = 0; i < policy_share_count(policy); i++)
+		check_links(arg, policy_share(policy, i));
+}
+
 /* The guest is paused, so it cannot change links in a share between this check and the writing. */
 static int write_snapshot(struct monitor *monitor, const char *path, struct err *err)
 {
 	struct path_check check = {.path = path, .err = err};
 
-	if (monitor->session.guard)
+	if (monitor->session.guard) {
 		guard_each_share(monitor->session.guard, check_links, &check);
+		guard_with_policy(monitor->session.guard, check_all_links, &check);
+	}
 	return check.ret < 0 ? check.ret : sandbox_save(&monitor->session.sandbox, path, err);
 }
 

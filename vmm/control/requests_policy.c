@@ -83,6 +83,28 @@ static void describe(void *arg, const struct policy *policy)
 		fd_close(&description->fd);
 }
 
+/* Files that no share may show. */
+static void describe_places(json_t *body, const struct monitor_config *config)
+{
+	const struct publish_vsock_config *sockets = &config->sandbox.sockets;
+	json_t *list = json_array();
+	unsigned i;
+
+	const char *vsock = config->sandbox.machine.vsock_path;
+	char directory[PATH_MAX] = "";
+
+	if (config->key_path && config->key_path[0])
+		put_string(body, "key", config->key_path);
+	if (vsock && vsock[0] != '/' && !getcwd(directory, sizeof(directory)))
+		directory[0] = '\0';
+	if (vsock)
+		json_array_append_new(
+			list, json_sprintf("%s%s%s", directory, directory[0] ? "/" : "", vsock));
+	for (i = 0; i < sockets->count; i++)
+		json_array_append_new(list, json_string(sockets->socket[i].path));
+	json_object_set_new(body, "sockets", list);
+}
+
 /* Sends all that a client needs to parse the policy again: its text in a memfd, and its source. */
 void op_policy(struct client *client, struct message *message)
 {
@@ -96,6 +118,7 @@ void op_policy(struct client *client, struct message *message)
 		return;
 	}
 	put_string(description.body, "audit", guard_audit_path(client->monitor->session.guard));
+	describe_places(description.body, client->monitor->config);
 	json_object_set_new(
 		description.body, "version",
 		json_integer((json_int_t)guard_version(client->monitor->session.guard)));
@@ -141,6 +164,15 @@ static void compare_share(void *arg, const struct policy_share *share)
 			policy_share_cache(share) == policy_share_cache(wanted);
 }
 
+/* Those that were added since are in every policy. */
+static void compare_shares(void *arg, const struct policy *policy)
+{
+	size_t i;
+
+	for (i = 0; i < policy_share_count(policy); i++)
+		compare_share(arg, policy_share(policy, i));
+}
+
 /* Refuses changes that cannot take effect while the sandbox runs. */
 static int check_replacement(struct monitor *monitor, const struct policy *policy, struct err *err)
 {
@@ -152,12 +184,15 @@ static int check_replacement(struct monitor *monitor, const struct policy *polic
 	for (i = 0; i < policy_share_count(policy); i++) {
 		check = (struct share_check){.wanted = policy_share(policy, i)};
 		guard_each_share(monitor->session.guard, compare_share, &check);
-		if (!check.found)
-			return err_set(err, EINVAL,
-				       "%s:%u: a share can't be added or changed while the sandbox "
-				       "runs",
-				       check.wanted->file ? check.wanted->file : "--share",
-				       check.wanted->line);
+		guard_with_policy(monitor->session.guard, compare_shares, &check);
+		if (!check.found ||
+		    !shares_find(&monitor->session.sandbox.shares, check.wanted->guest))
+			return err_set(
+				err, EINVAL,
+				"%s:%u: a share can't be added or changed like this while the "
+				"sandbox runs: see 'cordon share'",
+				check.wanted->file ? check.wanted->file : "--share",
+				check.wanted->line);
 	}
 	if ((limits->wall_ns && (!config->wall_ns || config->wall_ns > limits->wall_ns)) ||
 	    (limits->idle_ns && (!config->idle_ns || config->idle_ns > limits->idle_ns)))
@@ -282,10 +317,8 @@ static int tell_guest(struct sandbox *sandbox, const struct policy *policy, stru
 	return ret < 0 ? ret : system_calls_follow(sandbox, policy, err);
 }
 
-/* Takes ownership of the policy. by: who has replaced it, for the log. 0 or -errno with a message.
- */
-static int put_in_force(struct monitor *monitor, struct policy *policy, const char *by,
-			struct err *err)
+int monitor_put_policy(struct monitor *monitor, struct policy *policy, const char *by,
+		       struct err *err)
 {
 	char text[CHANGE_TEXT];
 	struct change change = {.made = policy, .text = text, .size = sizeof(text)};
@@ -342,7 +375,7 @@ int monitor_add_rule(struct monitor *monitor, const char *line, const char *by, 
 	if (addition.ret < 0)
 		return addition.ret;
 	*number = policy_last_added(addition.made)->line;
-	return put_in_force(monitor, addition.made, by, err);
+	return monitor_put_policy(monitor, addition.made, by, err);
 }
 
 void op_policy_set(struct client *client, struct message *message)
@@ -387,7 +420,7 @@ void op_policy_set(struct client *client, struct message *message)
 		return;
 	}
 	server_peer(client, by, sizeof(by));
-	if (put_in_force(monitor, policy, by, &err) < 0)
+	if (monitor_put_policy(monitor, policy, by, &err) < 0)
 		server_refuse(client, id, err.text);
 	else
 		server_reply(client, id, NULL);

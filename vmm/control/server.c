@@ -52,6 +52,8 @@ static void client_close(struct client *client)
 	leave_jobs(client);
 	if (monitor->pause_client == client)
 		monitor->pause_client = NULL;
+	if (monitor->share.client == client)
+		monitor->share.client = NULL;
 	loop_timer_stop(monitor->session.loop, &client->list_timer);
 	loop_timer_stop(monitor->session.loop, &client->count_timer);
 	loop_remove(monitor->session.loop, &client->source);

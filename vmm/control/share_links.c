@@ -6,8 +6,10 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -80,4 +82,130 @@ int share_links_check(const struct policy *policy, const char *path, const char 
 	for (i = 0; ret == 0 && i < policy_share_count(policy); i++)
 		ret = share_links_check_share(policy_share(policy, i), path, what, err);
 	return ret;
+}
+
+/* --- a walk ----------------------------------------------------------------------------------- */
+
+#define LINKS_MAX 40 /* as the kernel's */
+
+/* Whether a directory is, or lies in, a writable share. */
+static const char *writable_share_of(const struct policy *policy, int directory)
+{
+	char link[32], path[PATH_MAX], top[PATH_MAX];
+	const struct policy_share *share;
+	ssize_t n;
+	size_t i;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	for (i = 0; i < policy_share_count(policy); i++) {
+		share = policy_share(policy, i);
+		/* What can't be told is taken for one. */
+		if (!share->read_only &&
+		    (n < 0 || (realpath(share->host, top) && is_beneath(path, top))))
+			return share->host;
+	}
+	return NULL;
+}
+
+/* Puts a link's target in front of what is left of the path. 0 or -errno. */
+static int expand(int link, char rest[PATH_MAX])
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(link, "", target, sizeof(target) - 1);
+	size_t length = strlen(rest);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n + 1 + length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(rest + n + 1, rest, length + 1);
+	memcpy(rest, target, (size_t)n);
+	rest[n] = '/';
+	return 0;
+}
+
+struct walk {
+	const struct policy *policy;
+	const char *path; /* as given */
+	char rest[PATH_MAX];
+	int at;
+	unsigned links;
+};
+
+/* Goes one name further. 0 or -errno with a message. */
+static int step(struct walk *walk, struct err *err)
+{
+	size_t length = strcspn(walk->rest, "/");
+	char name[PATH_MAX];
+	const char *share;
+	struct stat stat;
+	int next, ret = 0;
+
+	memcpy(name, walk->rest, length);
+	name[length] = '\0';
+	memmove(walk->rest, walk->rest + length, strlen(walk->rest + length) + 1);
+	next = openat(walk->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (next < 0 || fstat(next, &stat) < 0) {
+		ret = err_sys(err, "share %.1000s", walk->path);
+		fd_close(&next);
+		return ret;
+	}
+	if (!S_ISLNK(stat.st_mode)) {
+		fd_close(&walk->at);
+		walk->at = next;
+		return 0;
+	}
+	share = writable_share_of(walk->policy, walk->at);
+	if (share)
+		ret = err_set(
+			err, ELOOP,
+			"the share %.1000s leads through a symbolic link within the share "
+			"%.1000s, which a guest may have made: name the directory it leads to",
+			walk->path, share);
+	else if (++walk->links > LINKS_MAX || (ret = expand(next, walk->rest)) < 0)
+		ret = err_code(err, ret < 0 ? -ret : ELOOP, "share %.1000s", walk->path);
+	fd_close(&next);
+	return ret;
+}
+
+/* An absolute path, or target of a link, starts at the top. */
+static int start(struct walk *walk, struct err *err)
+{
+	if (walk->rest[0] != '/' && walk->at >= 0)
+		return 0;
+	fd_close(&walk->at);
+	walk->at = open(walk->rest[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return walk->at < 0 ? err_sys(err, "share %.1000s", walk->path) : 0;
+}
+
+int share_links_open(const struct policy *policy, const char *path, struct err *err)
+{
+	struct walk walk = {.policy = policy, .path = path, .at = -1};
+	struct stat stat;
+	bool absolute = true;
+	int ret = 0;
+
+	if (!path[0])
+		return err_code(err, ENOENT, "share ''");
+	if (snprintf(walk.rest, sizeof(walk.rest), "%s", path) >= (int)sizeof(walk.rest))
+		return err_set(err, ENAMETOOLONG, "share %.200s...: the path is too long", path);
+	while (ret == 0 && (absolute || walk.rest[0])) {
+		unsigned links = walk.links;
+
+		if (absolute)
+			ret = start(&walk, err);
+		memmove(walk.rest, walk.rest + strspn(walk.rest, "/"),
+			strlen(walk.rest + strspn(walk.rest, "/")) + 1);
+		if (ret == 0 && walk.rest[0])
+			ret = step(&walk, err);
+		/* Only a link's target may begin anew. */
+		absolute = walk.links > links && walk.rest[0] == '/';
+	}
+	if (ret == 0 && (fstat(walk.at, &stat) < 0 || !S_ISDIR(stat.st_mode)))
+		ret = err_set(err, ENOTDIR, "share %.1000s: not a directory", path);
+	if (ret < 0)
+		fd_close(&walk.at);
+	return ret < 0 ? ret : walk.at;
 }

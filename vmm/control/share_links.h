@@ -17,4 +17,11 @@ int share_links_check(const struct policy *policy, const char *path, const char 
 int share_links_check_share(const struct policy_share *share, const char *path, const char *what,
 			    struct err *err);
 
+/*
+ * Opens a directory, with O_PATH, as open(2) would, but follows no symbolic link that lies in a
+ * writable share of the policy: while the sandbox runs, its guest could redirect one at any moment.
+ * The descriptor, or -errno with a message.
+ */
+int share_links_open(const struct policy *policy, const char *path, struct err *err);
+
 #endif

@@ -36,6 +36,12 @@ static int check_place(const char *path, const char *place, const struct policy 
 		       path, seen);
 }
 
+int sign_check(const char *path, const struct policy *policy, const struct root_config *root,
+	       struct err *err)
+{
+	return check_place(path, path, policy, root, err);
+}
+
 int sign_load(struct audit_key **key, const char *path, const struct policy *policy,
 	      const struct root_config *root, struct err *err)
 {

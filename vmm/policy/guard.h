@@ -91,8 +91,8 @@ enum policy_verdict guard_note(struct guard *guard, const struct guard_note *not
 int guard_replace(struct guard *guard, struct policy *policy, const char *by);
 
 /*
- * Calls each() for every share of the policy that the guard was made with: a replacement cannot add
- * or move shares. each must not call the guard.
+ * Calls each() for every share of the policy that the guard was made with: a replacement moves
+ * none. It may have more (live_share.h). each must not call the guard.
  */
 void guard_each_share(struct guard *guard,
 		      void (*each)(void *arg, const struct policy_share *share), void *arg);

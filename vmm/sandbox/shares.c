@@ -18,6 +18,15 @@ _Static_assert(FILES_ID_BASE == AGENT_SANDBOX_ID_BASE && FILES_ID_MAX == AGENT_S
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+void shares_link_free(struct share_link *link)
+{
+	if (!link)
+		return;
+	files_share_close(&link->share);
+	free(link->host);
+	free(link);
+}
+
 struct opening {
 	struct shares *shares;
 	struct guard *guard;
@@ -31,12 +40,12 @@ static const enum fused_cache fused_cache[] = {
 	[POLICY_CACHE_NONE] = FUSED_NONE,
 };
 
-static void open_one(void *arg, const struct policy_share *from)
+int shares_link(struct share_link **out, const struct policy_share *from, const int *opened,
+		struct guard *guard, struct err *err)
 {
-	struct opening *opening = arg;
-	struct shares *shares = opening->shares;
 	struct files_share_config config = {
 		.host = from->host,
+		.opened = opened,
 		.guest = from->guest,
 		.read_only = from->read_only,
 		.uid = from->uid < 0 ? 0 : (uint32_t)from->uid,
@@ -45,9 +54,37 @@ static void open_one(void *arg, const struct policy_share *from)
 				       : (uint32_t)from->uid,
 		.remember = !from->host_owners,
 		.id_base = FILES_ID_BASE,
-		.guard = opening->guard,
+		.guard = guard,
 	};
+	struct share_link *link = calloc(1, sizeof(*link));
 	struct err why = {.text = ""};
+	int ret;
+
+	if (link) {
+		link->share.root_fd = -1;
+		link->cache = fused_cache[policy_share_cache(from)];
+		link->host = strdup(from->host);
+	}
+	if (!link || !link->host) {
+		shares_link_free(link);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	ret = files_share_open(&link->share, &config, &why);
+	if (ret == 0 && !link->share.guest[0])
+		ret = err_set(&why, EINVAL, "%s: the guest's root can't be a share: see --rootfs",
+			      from->host);
+	if (ret < 0) {
+		shares_link_free(link);
+		return err_set(err, -ret, "share %s", why.text);
+	}
+	*out = link;
+	return 0;
+}
+
+static void open_one(void *arg, const struct policy_share *from)
+{
+	struct opening *opening = arg;
+	struct shares *shares = opening->shares;
 	struct share_link *link;
 
 	if (opening->ret < 0)
@@ -57,23 +94,9 @@ static void open_one(void *arg, const struct policy_share *from)
 			err_set(opening->err, E2BIG, "more than %u shares", FILES_SHARES_MAX);
 		return;
 	}
-	link = calloc(1, sizeof(*link));
-	if (!link) {
-		opening->ret = err_set(opening->err, ENOMEM, "out of memory");
-		return;
-	}
-	link->share.root_fd = -1;
-	link->cache = fused_cache[policy_share_cache(from)];
-	shares->link[shares->count++] = link;
-	link->host = strdup(from->host);
-	opening->ret = link->host ? files_share_open(&link->share, &config, &why) : -ENOMEM;
-	if (opening->ret == 0 && !link->share.guest[0])
-		opening->ret = err_set(&why, EINVAL,
-				       "%s: the guest's root can't be a share: see "
-				       "--rootfs",
-				       from->host);
-	if (opening->ret < 0)
-		err_set(opening->err, -opening->ret, "share %s", why.text);
+	opening->ret = shares_link(&link, from, NULL, opening->guard, opening->err);
+	if (opening->ret == 0)
+		shares->link[shares->count++] = link;
 }
 
 int shares_open_root(struct shares *shares, struct files_share_config *config, const char *name,
@@ -125,8 +148,10 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err)
 	}
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(shares->link, shares->count, sizeof(shares->link[0]), by_length);
-	for (i = 0; i < shares->count; i++)
+	for (i = 0; i < shares->count; i++) {
 		shares->link[i]->number = i;
+		shares->used |= UINT64_C(1) << i;
+	}
 	return 0;
 }
 
@@ -165,21 +190,12 @@ int shares_check_directories(const struct shares *shares, const struct share_dir
 	return 0;
 }
 
-static void link_free(struct share_link *link)
-{
-	if (!link)
-		return;
-	files_share_close(&link->share);
-	free(link->host);
-	free(link);
-}
-
 void shares_close(struct shares *shares)
 {
 	shares_disconnect(shares);
 	while (shares->count > 0)
-		link_free(shares->link[--shares->count]);
-	link_free(shares->root);
+		shares_link_free(shares->link[--shares->count]);
+	shares_link_free(shares->root);
 	shares->root = NULL;
 }
 
@@ -193,21 +209,23 @@ void shares_begin(struct shares *shares)
 int shares_mount(struct shares *shares, struct agent_channel *channel,
 		 const struct agent_reply *reply, struct err *err)
 {
-	struct agent_mount mount;
-	const struct share_link *link;
-	int ret;
-
 	while (shares->mounted < shares->count && shares->link[shares->mounted]->kept)
 		shares->mounted++;
 	if (shares->mounted == shares->count)
 		return 0;
-	link = shares->link[shares->mounted];
-	mount = (struct agent_mount){
+	return shares_mount_one(shares->link[shares->mounted], channel, reply, err);
+}
+
+int shares_mount_one(const struct share_link *link, struct agent_channel *channel,
+		     const struct agent_reply *reply, struct err *err)
+{
+	const struct agent_mount mount = {
 		.number = link->number,
 		.path = link->share.guest,
 		.read_only = link->share.read_only,
 	};
-	ret = agent_channel_mount(channel, &mount, reply);
+	int ret = agent_channel_mount(channel, &mount, reply);
+
 	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
 			       "the agent in the guest is too old for shares: use an initramfs of "
@@ -217,11 +235,17 @@ int shares_mount(struct shares *shares, struct agent_channel *channel,
 
 int shares_mounted(struct shares *shares, int error, struct err *err)
 {
-	const struct share_link *link = shares->link[shares->mounted];
+	int ret = shares_mounted_one(shares->link[shares->mounted], error, err);
 
+	if (ret == 0)
+		shares->mounted++;
+	return ret;
+}
+
+int shares_mounted_one(const struct share_link *link, int error, struct err *err)
+{
 	switch (error) {
 	case 0:
-		shares->mounted++;
 		return 0;
 	case ENOTDIR:
 	case ELOOP:

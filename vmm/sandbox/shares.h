@@ -48,17 +48,29 @@ struct shares {
 	struct share_link *link[FILES_SHARES_MAX];
 	struct share_link *root; /* the root file system, or NULL: not among the mounts */
 	unsigned count;
-	unsigned mounted;	     /* so far */
+	unsigned mounted; /* so far */
+	uint64_t used;	  /* numbers that the guest may know */
+	struct loop *loop;
 	struct fs *fs;		     /* the device; NULL until shares_connect() */
 	struct files_client *client; /* NULL: nothing is served */
 	struct file_checks *checks;  /* what operators decide about */
+	struct approvals *questions;
+	struct guard *guard;
 	void (*died)(void *arg, const char *why);
 	void *arg;
+	/* While another server is to take over. */
+	struct shares_change {
+		struct files_client *next; /* NULL: none is */
+		struct loop_timer timer;
+		uint64_t until_ns;
+		char failure[128]; /* it has ended */
+		void (*done)(void *arg, const char *failure);
+		void *arg;
+	} change;
 	/* The agent handles one FILES at a time: AGENT_FILES_ flags. */
 	struct agent_channel *channel;
 	uint32_t requested, wanted; /* without a reply yet; to be requested after that */
 	struct {
-		struct loop *loop;
 		struct loop_timer timer;
 		void (*done)(void *arg);
 		void *arg;
@@ -151,6 +163,46 @@ int shares_mount(struct shares *shares, struct agent_channel *channel,
 
 /* Takes the reply to that request: 0, or -errno with a message. */
 int shares_mounted(struct shares *shares, int error, struct err *err);
+
+/* The same of one share, whatever is mounted. */
+int shares_mount_one(const struct share_link *link, struct agent_channel *channel,
+		     const struct agent_reply *reply, struct err *err);
+int shares_mounted_one(const struct share_link *link, int error, struct err *err);
+
+/* --- while the sandbox runs (shares_live.c) --------------------------------------------------- */
+
+/*
+ * Adds a share to the list; opened: a descriptor of its directory. NULL with a message if there
+ * is one at this place of the guest, or it can't be one. It is served once shares_replace() is
+ * done.
+ */
+struct share_link *shares_add(struct shares *shares, const struct policy_share *from, int opened,
+			      struct guard *guard, struct err *err);
+
+/* The share at a path of the guest as it is in the list, or NULL. */
+struct share_link *shares_find(const struct shares *shares, const char *guest);
+/* A share that lies below this one in the guest, or NULL. */
+const struct share_link *shares_below(const struct shares *shares, const struct share_link *link);
+
+/*
+ * Takes a share from the list, and adds it again. Without that, shares_forget() frees it. Its
+ * number is not used again, as the guest may know it.
+ */
+void shares_take(struct shares *shares, struct share_link *link);
+void shares_put_back(struct shares *shares, struct share_link *link);
+void shares_forget(struct share_link *link);
+
+/*
+ * Has a server with the present list take the place of the one that runs (files_client_succeed()),
+ * which may be none yet. done is called from the loop, within SHARES_REPLACE_NS and what saving and
+ * restoring takes: with NULL, or with why everything is as before. One at a time. 0 or -errno with
+ * a message.
+ */
+#define SHARES_REPLACE_NS UINT64_C(5000000000)
+int shares_replace(struct shares *shares, void (*done)(void *arg, const char *failure), void *arg,
+		   struct err *err);
+/* done is no longer called, and everything is as before. Harmless without shares_replace(). */
+void shares_replace_end(struct shares *shares);
 
 /* Call it before the devices are destroyed, when no vCPU runs. Works on zeros. */
 void shares_close(struct shares *shares);

@@ -84,7 +84,7 @@ void shares_flush(struct shares *shares, struct agent_channel *channel, void (*d
 	shares->flush.done = done;
 	shares->flush.arg = arg;
 	shares->flush.timer = (struct loop_timer){.expired = flush_late, .arg = shares};
-	loop_timer_start(shares->flush.loop, &shares->flush.timer, SHARES_FLUSH_NS);
+	loop_timer_start(shares->loop, &shares->flush.timer, SHARES_FLUSH_NS);
 	want(shares, channel, AGENT_FILES_SYNC);
 }
 
@@ -92,6 +92,6 @@ void shares_flush_end(struct shares *shares)
 {
 	if (!shares->flush.done)
 		return;
-	loop_timer_stop(shares->flush.loop, &shares->flush.timer);
+	loop_timer_stop(shares->loop, &shares->flush.timer);
 	shares->flush.done = NULL;
 }

@@ -145,6 +145,7 @@ static int number_others(struct shares *shares, const bool used[SHARES_ROOT + 1]
 			return err_set(err, E2BIG,
 				       "the snapshot's shares and the new ones are more than %u",
 				       SHARES_ROOT);
+		shares->used |= UINT64_C(1) << next;
 		shares->link[i]->number = next++;
 	}
 	return 0;
@@ -161,6 +162,8 @@ static int match_links(struct shares *shares, struct unpack *from, bool *served,
 		if (!take_link(from, &saved) || used[saved.number])
 			return err_set(err, EINVAL, "what it says of a share makes no sense");
 		used[saved.number] = true;
+		if (saved.number < SHARES_ROOT)
+			shares->used |= UINT64_C(1) << saved.number;
 		link = find_link(shares, &saved);
 		if (saved.number == SHARES_ROOT) {
 			*served = true;
@@ -288,33 +291,41 @@ static struct limits_made limits_now(struct guard *guard)
 	return made;
 }
 
-static int start_server(struct shares *shares, struct loop *loop, struct guard *guard,
-			struct unpack *session, struct err *err)
+int shares_start_server(struct shares *shares, struct files_client **out, struct files_client *old,
+			const struct files_client_ops *ops, struct err *err)
 {
-	const struct limits_made limits = limits_now(guard);
+	const struct limits_made limits = limits_now(shares->guard);
 	const struct files_client_config config = {
-		.guard = guard,
+		.guard = shares->guard,
 		.bytes_max = limits.bytes,
 		.files_max = limits.files,
-		.ops = &client_ops,
+		.ops = ops,
 		.arg = shares,
+		.old = old,
 	};
 	unsigned i;
-	int ret = files_client_create(&shares->client, loop, &config, err);
+	int ret = files_client_create(out, shares->loop, &config, err);
 
 	if (ret < 0)
 		return ret;
 	for (i = 0; ret == 0 && i < link_count(shares); i++) {
 		const struct share_link *link = link_at(shares, i);
 
-		ret = files_client_add(shares->client, link->number, &link->share, link->cache);
+		ret = files_client_add(*out, link->number, &link->share, link->cache);
 		if (ret < 0)
-			return err_code(err, -ret, "share %s", link->host);
+			err_code(err, -ret, "share %s", link->host);
 	}
-	files_client_begin(shares->client);
-	if (session)
-		ret = files_client_restore(shares->client, session);
-	return ret < 0 ? err_code(err, -ret, "going on with the shares") : 0;
+	if (ret == 0)
+		files_client_begin(*out);
+	return ret;
+}
+
+static int open_checks(struct shares *shares)
+{
+	return shares->guard && !shares->checks
+		       ? file_checks_create(&shares->checks, shares->guard, shares->questions,
+					    send_verdict, shares)
+		       : 0;
 }
 
 int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, struct guard *guard,
@@ -326,25 +337,79 @@ int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, stru
 	int ret;
 
 	shares->fs = fs;
-	shares->flush.loop = loop;
+	shares->loop = loop;
+	shares->guard = guard;
+	shares->questions = questions;
 	shares->died = died;
 	shares->arg = arg;
 	if (saved && link_count(shares) == 0) {
 		ret = has_session ? keep_session(shares, &session) : 0;
 		return ret < 0 ? err_code(err, -ret, "the file server's state") : 0;
 	}
-	if (guard &&
-	    file_checks_create(&shares->checks, guard, questions, send_verdict, shares) < 0)
+	if (open_checks(shares) < 0)
 		return err_code(err, ENOMEM, "the file server");
-	ret = start_server(shares, loop, guard, has_session ? &session : NULL, err);
+	ret = shares_start_server(shares, &shares->client, NULL, &client_ops, err);
 	if (ret < 0)
 		return ret;
+	ret = has_session ? files_client_restore(shares->client, &session) : 0;
+	if (ret < 0)
+		return err_code(err, -ret, "going on with the shares");
 	fs_set_server(fs, &server_ops, shares->client);
 	return 0;
 }
 
+/* --- another server --------------------------------------------------------------------------- */
+
+/* The session that was kept for want of a server. */
+static int restore_kept(struct shares *shares, struct files_client *next)
+{
+	struct unpack from = {.data = shares->session, .length = shares->session_length};
+	struct saved_link link;
+	uint32_t count;
+
+	if (!shares->session)
+		return 0;
+	for (count = unpack_count(&from, SHARES_ROOT + 1); count > 0; count--)
+		if (!take_link(&from, &link))
+			return -EINVAL;
+	return files_client_restore(next, &from);
+}
+
+int shares_hand_over(struct shares *shares, struct files_client *next)
+{
+	const struct limits_made limits = limits_now(shares->guard);
+	struct files_client *old = shares->client;
+	unsigned slot;
+	int ret = open_checks(shares);
+
+	if (ret == 0)
+		ret = old ? files_client_succeed(next, old) : restore_kept(shares, next);
+	/* The policy may have been replaced meanwhile. */
+	if (ret == 0)
+		ret = files_client_limit(next, limits.bytes, limits.files);
+	if (ret < 0)
+		return ret;
+	files_client_lead(next, old, &client_ops);
+	/* What waits for an operator is sent again, and asked again. */
+	for (slot = 0; shares->checks && slot < FILES_SLOTS; slot++)
+		file_checks_withdraw(shares->checks, slot);
+	shares->client = next;
+	fs_succession_end(shares->fs, &server_ops, next);
+	files_client_destroy(old);
+	free(shares->session);
+	shares->session = NULL;
+	return 0;
+}
+
+void shares_go_on(struct shares *shares)
+{
+	fs_succession_end(shares->fs, shares->client ? &server_ops : NULL, shares->client);
+}
+
 void shares_disconnect(struct shares *shares)
 {
+	if (shares->fs)
+		shares_replace_end(shares);
 	if (shares->fs)
 		fs_set_server(shares->fs, NULL, NULL);
 	shares_flush_end(shares);
