@@ -40,7 +40,7 @@ def ended(name, reason, status=0, failed=False):
         line = re.search(rb"^%s +ended .*" % re.escape(name.encode()), call("ps", "-a").stdout, re.M)
         assert line and reason.encode() in line[0], line
         waited = call("wait", name)
-        assert waited.status == (FAILED if failed else 0), repr(waited)
+        assert waited.status == (FAILED if failed else status), repr(waited)
         assert not failed or reason.encode() in waited.stderr, repr(waited)
         assert b" open" in call("audit", name).expect(0, stderr=b"").stdout
         call("logs", name).expect(0)

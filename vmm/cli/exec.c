@@ -17,6 +17,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
+#include "vmm/cli/request.h"
 #include "vmm/cli/verb.h"
 #include "vmm/launch/command_options.h"
 #include "vmm/base/signals.h"
@@ -80,18 +81,6 @@ static int parse(struct exec_options *options, int argc, char **argv, struct err
 	return command_options_check(argv[0], &options->command, err);
 }
 
-static json_t *list_of(const char *const *words)
-{
-	json_t *list = json_array();
-
-	for (; list && *words; words++)
-		if (json_array_append_new(list, json_string(*words)) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	return list;
-}
-
 static json_t *make_request(const struct exec *exec, json_t *argv)
 {
 	const struct command_options *command = &exec->options->command;
@@ -99,7 +88,7 @@ static json_t *make_request(const struct exec *exec, json_t *argv)
 
 	terminal_size(&exec->terminal, &rows, &columns);
 	return json_pack("{s:i,s:s,s:o,s:o*,s:s*,s:s*,s:b,s:i,s:i,s:I,s:b}", "id", EXEC_ID, "op",
-			 "exec", "argv", argv, "env", list_of(command->env), "workdir",
+			 "exec", "argv", argv, "env", request_words(command->env), "workdir",
 			 command->workdir, "user", command->user, "tty", command->terminal, "rows",
 			 (int)rows, "columns", (int)columns, "timeout_ms",
 			 (json_int_t)(command->timeout_ns / 1000000), "detach",
@@ -110,7 +99,7 @@ static int send_request(struct exec *exec, struct err *err)
 {
 	int streams[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
 	unsigned count = exec->options->detach ? 0 : ARRAY_SIZE(streams);
-	json_t *argv = list_of((const char *const *)exec->options->argv);
+	json_t *argv = request_words((const char *const *)exec->options->argv);
 	int ret;
 
 	if (!argv)

@@ -175,6 +175,11 @@ static int show_record(const char *id, uint64_t job, const struct logs_options *
 	char file[32], path[PATH_MAX];
 	int fd, i, ret = record_read(id, &info, err);
 
+	/* Of a detached run: what its command has written. */
+	if (ret == 0 && !job && strcmp(info.kind, "run") == 0 &&
+	    record_file(id, "job-1.out", path, err) == 0 && access(path, F_OK) == 0)
+		job = 1;
+
 	for (i = 0; ret == 0 && i < (job ? 2 : 1); i++) {
 		if (job)
 			snprintf(file, sizeof(file), "job-%u.%s", (unsigned)job, stream[i]);
@@ -235,7 +240,7 @@ static int run(int argc, char **argv, struct err *err)
 		return show_record(argv[1], job, &options, err);
 	if (ret < 0)
 		return ret;
-	if (options.follow && !job)
+	if (options.follow && reply.fds == 1)
 		follow_console(argv[1], &reply);
 	if (options.follow && reply.fds > 0)
 		follow(argv[1], job, &reply, &options);
@@ -254,9 +259,11 @@ const struct verb verb_logs = {
 	.group = VERB_SANDBOXES,
 	.usage = "[options] NAME [JOB]",
 	.summary = "show the console of a sandbox, or a detached command's output",
-	.description = "Without JOB, shows the end of the guest's console. JOB is the number that "
-		       "`cordon exec --detach` printed: shows what that command wrote to standard "
-		       "output and error. Works for sandboxes that have ended, too.",
+	.description =
+		"Without JOB, shows the end of the guest's console; of a sandbox of `cordon run "
+		"--detach`, what its command wrote. JOB is the number that "
+		"`cordon exec --detach` printed: shows what that command wrote to standard "
+		"output and error. Works for sandboxes that have ended, too.",
 	.options = tables,
 	.see_also = "exec",
 	.run = run,

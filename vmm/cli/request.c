@@ -16,6 +16,18 @@ void request_print_planted(const struct message *reply)
 		log_warning("%s", json_string_value(text));
 }
 
+json_t *request_words(const char *const *words)
+{
+	json_t *list = json_array();
+
+	for (; list && *words; words++)
+		if (json_array_append_new(list, json_string(*words)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
 int request_send(const char *name, json_t *request, struct err *err)
 {
 	struct message reply;

@@ -12,6 +12,9 @@
 /* Warns of what the guest may have left in shares that would make git on the host run programs. */
 void request_print_planted(const struct message *reply);
 
+/* A list of words that ends with NULL. NULL: one is not UTF-8, or out of memory. */
+json_t *request_words(const char *const *words);
+
 /* Sends the request, which is consumed, to a sandbox. 0 or -errno with a message. */
 int request_send(const char *name, json_t *request, struct err *err);
 

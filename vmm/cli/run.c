@@ -37,15 +37,6 @@ static int set_quiet(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_detach(void *arg, const char *value, struct err *err)
-{
-	(void)arg;
-	(void)value;
-	return err_set(err, EINVAL,
-		       "for a command in the background: cordon start NAME, then cordon exec -d "
-		       "NAME -- CMD");
-}
-
 static int set_name(void *arg, const char *value, struct err *err)
 {
 	((struct run_options *)arg)->name = value;
@@ -68,7 +59,13 @@ static const struct option_entry entries[] = {
 	{"rm", 0, OPTION_FLAG, NULL, "no effect: the sandbox of a run never stays",
 	 .offset = offsetof(struct run_options, no_effect)},
 	{"quiet", 'q', OPTION_CALL, NULL, "print no warnings, only errors", .set = set_quiet},
-	{"detach", 'd', OPTION_CALL, NULL, "refused: see `cordon start`", .set = set_detach},
+	{"detach", 'd', OPTION_FLAG, NULL,
+	 "run in the background, and print the sandbox's name; it ends with CMD",
+	 "Returns once CMD has been started, with no input. `cordon logs NAME` shows what it "
+	 "writes "
+	 "(the first 1 MiB each of standard output and error), `cordon wait NAME` exits with its "
+	 "status; both work for the record that is left, too.",
+	 .offset = offsetof(struct run_options, detach)},
 	{"verbose", 0, OPTION_CALL, NULL,
 	 "report progress on stderr, with a time line; twice for more",
 	 "Also prints counters at the end.", .set = set_verbose},
@@ -140,7 +137,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 	return sandbox_options_finish(&options->base, options->argv != NULL, err);
 }
 
-static void warn_of_questions(const struct run_options *options, const char *name)
+void run_warn_of_questions(const struct run_options *options, const char *name)
 {
 	const struct policy *policy = options->base.policy;
 	enum policy_on_ask_way way = policy_on_ask(policy)->way;
@@ -202,7 +199,7 @@ int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1]
 		return 0;
 	}
 	log_info("this run is called %s", name);
-	warn_of_questions(options, name);
+	run_warn_of_questions(options, name);
 	return 0;
 }
 
@@ -214,6 +211,8 @@ static int run(int argc, char **argv, struct err *err)
 
 	sandbox_options_init(&options.base);
 	ret = parse(&options, argc, argv, err);
+	if (ret == 0 && options.detach)
+		return run_detached(&options, err);
 	if (ret == 0)
 		ret = command_options_stdin(&options.command, err);
 	if (ret < 0)
@@ -257,6 +256,7 @@ const struct verb verb_run = {
 		"started, each of them ends cordon.",
 	.examples = "  cordon run -- uname -a\n"
 		    "  cordon run --policy agent --rootfs host -w \"$PWD\" -- make test\n"
+		    "  cordon run -d --name web --publish 8080:80 -- httpd -f -p 80\n"
 		    "  tar c src | cordon run --rootfs host -- sh -c 'tar x && make -C src' > log",
 	.exit_status =
 		"The command's own; 128+N if signal N ended it; 124 if `--timeout` did; 126 if it "

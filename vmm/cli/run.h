@@ -20,7 +20,7 @@ struct run_options {
 	const char *name; /* NULL: one is made up */
 	const char *entrypoint;
 	const char *kind; /* for the record; NULL: "run" */
-	bool verbose, outlive_parent, no_effect;
+	bool verbose, outlive_parent, detach, no_effect;
 	char *const *argv; /* NULL-ended; NULL: no command, only boot */
 };
 
@@ -31,6 +31,15 @@ struct run_options {
  */
 int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1], int *lock_fd,
 	      struct err *err);
+
+/* Warns that rules ask, if nothing is there to decide. */
+void run_warn_of_questions(const struct run_options *options, const char *name);
+
+/*
+ * The same sandbox in a process of its own, which ends with the command. Prints its name. 0 or
+ * -errno with a message.
+ */
+int run_detached(const struct run_options *options, struct err *err);
 
 /* Boots, runs the command, cleans up. started_ns: when main() began. Returns the exit status. */
 int run_session(const struct run_options *options, uint64_t started_ns);

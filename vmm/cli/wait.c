@@ -20,7 +20,7 @@ static bool failed(const struct record_info *info)
 }
 
 /* Takes the result of an ended sandbox from its record. */
-static int wait_for_record(const char *id, struct err *err)
+static int wait_for_record(const char *id, int *status, struct err *err)
 {
 	struct record_info info;
 	int tries, ret = record_read(id, &info, err);
@@ -35,17 +35,18 @@ static int wait_for_record(const char *id, struct err *err)
 			       (int)info.pid);
 	if (ret == 0 && failed(&info))
 		return err_set(err, EIO, "%s: %s", id, record_reason(&info));
+	*status = info.status & 0xff;
 	return ret;
 }
 
 /* Waits for the end, and fails if the sandbox has failed. */
+/* *arg: the status with which it has ended, for a run that of its command. */
 static int wait_one(const char *name, void *arg, struct err *err)
 {
 	struct message reply;
 	const char *why;
-	int ret = record_check_id(name, err);
+	int ret = record_check_id(name, err), *status = arg;
 
-	(void)arg;
 	if (ret == 0)
 		ret = strchr(name, '~')
 			      ? -ESRCH
@@ -55,11 +56,12 @@ static int wait_one(const char *name, void *arg, struct err *err)
 		why = json_string_value(json_object_get(reply.body, "message"));
 		if (why)
 			ret = err_set(err, EIO, "%s: %s", name, why);
+		*status = (int)json_integer_value(json_object_get(reply.body, "status")) & 0xff;
 		request_print_planted(&reply);
 		message_clear(&reply);
 	} else if (ret == -ESRCH || ret == -EPIPE) {
 		/* It has ended before, or without a reply. */
-		ret = wait_for_record(name, err);
+		ret = wait_for_record(name, status, err);
 	}
 	return ret;
 }
@@ -100,14 +102,16 @@ static int run(int argc, char **argv, struct err *err)
 						"for which sandbox?"};
 	struct wait_options options = {.job = 0};
 	const struct option_set set = {&table, &options};
-	int count = verb_words(&words, &set, 1, argc, argv, err);
+	int count = verb_words(&words, &set, 1, argc, argv, err), status = 0, ret;
 
 	if (count < 0)
 		return count;
 	if (options.job && count > 1)
 		return verb_usage_error(&verb_wait, NULL, "--job is for one sandbox", err);
-	return options.job ? wait_for_job(argv[1], options.job, err)
-			   : request_each(argv + 1, count, wait_one, NULL);
+	if (options.job)
+		return wait_for_job(argv[1], options.job, err);
+	ret = request_each(argv + 1, count, wait_one, &status);
+	return ret ? ret : status;
 }
 
 static const struct option_table *const tables[] = {&table, NULL};
@@ -119,10 +123,11 @@ const struct verb verb_wait = {
 		 "--job JOB NAME",
 	.summary = "wait until a sandbox has ended, and report if it failed",
 	.description =
-		"Exits with status 125, and prints the reason, if the sandbox failed, switched "
-		"itself off or was lost. Works for sandboxes that have ended, too. With `--job`: "
-		"the "
-		"status of that command, for the last 32 that have ended, too.",
+		"Exits with the status of the command that a `cordon run` ran, of the last NAME; "
+		"with 0 for other sandboxes; and with 125, and prints the reason, if a sandbox "
+		"failed, switched itself off or was lost. Works for sandboxes that have ended, "
+		"too. "
+		"With `--job`: the status of that command, for the last 32 that have ended, too.",
 	.options = tables,
 	.see_also = "stop ps",
 	.run = run,

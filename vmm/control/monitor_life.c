@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "vmm/base/exit_status.h"
 #include "vmm/control/monitor.h"
 
 /* The time that the guest has to power off. */
@@ -36,6 +37,9 @@ static void stop(struct monitor *monitor, bool at_once)
 	struct monitor_job *job;
 
 	if (at_once || !monitor->session.sandbox.is_ready) {
+		/* As of a run, whose command is killed with it. */
+		if (monitor->config->once && monitor->why == RECORD_KILLED)
+			monitor->status = EXIT_SIGNAL_BASE + SIGKILL;
 		session_stop(&monitor->session);
 		return;
 	}
@@ -50,6 +54,19 @@ static void stop(struct monitor *monitor, bool at_once)
 	for (job = monitor->jobs; job; job = job->next)
 		job_signal(job->job, job->shell ? SIGHUP : SIGTERM);
 	session_give_grace(&monitor->session, monitor->grace_ns);
+}
+
+/* Nothing else is waited for: as with `cordon run`, the machine ends with its command. */
+void monitor_end_once(struct monitor *monitor, const struct job_result *result)
+{
+	const struct machine *machine = &monitor->session.sandbox.machine;
+
+	/* The machine's end, which has come or is announced, says more. */
+	if (machine->end != MACHINE_RUNNING || (machine->power_announced && !result->usage))
+		return;
+	monitor_note_end(monitor, RECORD_EXITED, result->message);
+	monitor->status = result->status;
+	session_stop(&monitor->session);
 }
 
 static void grace_over(struct monitor *monitor)

@@ -44,6 +44,7 @@ static void job_ended(void *arg, const struct job_result *result)
 {
 	struct monitor_job *job = arg;
 	struct monitor *monitor = job->monitor;
+	bool was_all = monitor->config->once && !job->owner && job->number == MONITOR_JOB_FIRST;
 
 	command_request_ended(job, result);
 	if (!job->owner)
@@ -52,6 +53,8 @@ static void job_ended(void *arg, const struct job_result *result)
 		monitor_job_free(job);
 	else
 		monitor_job_keep(job, result->status);
+	if (was_all)
+		monitor_end_once(monitor, result);
 	monitor_jobs_changed(monitor);
 }
 
@@ -287,6 +290,10 @@ void op_logs(struct client *client, struct message *message)
 	int fd[2] = {-1, -1}, ret;
 	json_t *body;
 
+	/* What such a sandbox has to say is what its command says. */
+	if (client->monitor->config->once && number == 0 &&
+	    find_detached(client->monitor, MONITOR_JOB_FIRST))
+		number = MONITOR_JOB_FIRST;
 	if (number > 0) {
 		ret = open_outputs(client->monitor, number, fd, &job, &err);
 	} else {

@@ -78,6 +78,8 @@ int start_defaults(const json_t *settings, struct monitor_defaults *defaults, st
 	return ret;
 }
 
+#define ONCE_IDLE_NS UINT64_C(60000000000)
+
 int start_sandbox(struct start_options *options, const char *kind, const char *name,
 		  struct err *err)
 {
@@ -88,6 +90,7 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 		.policy = options->base.policy,
 		.audit = options->base.policy_options.audit,
 		.key = options->base.key,
+		.key_path = options->base.key_path,
 	};
 	struct machine_config *machine = &config.sandbox.machine;
 	static char kernel[PATH_MAX], initrd[PATH_MAX], vsock[PATH_MAX], audit[PATH_MAX];
@@ -111,6 +114,10 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 	config.idle_ns = options->idle_ns;
 	config.idle_pauses = options->idle_pauses;
 	config.wall_ns = options->wall_ns;
+	config.once = options->once;
+	/* Until the command comes. */
+	if (config.once && !config.idle_ns)
+		config.idle_ns = ONCE_IDLE_NS;
 	if (!config.sandbox.hostname)
 		config.sandbox.hostname = name;
 	if (ret == 0)
