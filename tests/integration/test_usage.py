@@ -52,7 +52,6 @@ def test_words_of_other_tools():
     assert call("port", "-h").expect(0).stdout == call("help", "ports").expect(0).stdout
     for image in (("alpine", "sh"), ("debian:12",), ("docker.io/library/x", "ls")):
         call("run", *image).expect_error(image[0], "--rootfs")
-    call("run", "-d", "--", "true").expect_error("cordon start", "exec -d")
     for mount, *words in (("type=tmpfs,target=/x", "type=tmpfs"), ("type=bind,target=/x", "source"),
                           ("type=bind,source=/nope-a,target=/x,readonly", "/nope-a"),
                           ("type=bind,source=/tmp,target=/x,z", "'z'")):
