@@ -12,7 +12,10 @@
 #define QUEUE_SIZE 128
 
 /* Page numbers that are copied from a chain at a time. */
-#define BATCH 256u
+#define BATCH 64u
+
+/* What a chain costs in numbers, even if it names nothing. */
+#define CHAIN_COST 32u
 
 #define CONFIG_TARGET 0u /* num_pages, 32 bits; read-only for the driver */
 #define CONFIG_ACTUAL 4u /* actual, 32 bits, which the driver writes */
@@ -30,7 +33,7 @@ struct balloon {
 	struct virtio_device device;
 	struct loop *loop;
 	struct guest_memory *memory;
-	struct loop_task again;
+	struct loop_task work;
 	struct virtio_chain chain;
 	/* In the next chain of each queue, the bytes that have been handled in earlier turns. */
 	uint64_t at[BALLOON_QUEUES];
@@ -127,6 +130,8 @@ static bool handle_numbers(struct balloon *balloon, bool inflate, uint64_t *at, 
 	size_t got = 0, i;
 
 	while (turn->numbers >= BATCH && turn->calls > BATCH && turn->bytes > 0) {
+		if (*at >= BALLOON_CHAIN_NUMBERS * sizeof(uint32_t))
+			return true;
 		got = virtio_chain_read(&balloon->chain, *at, numbers, sizeof(numbers));
 		for (i = 0; i + sizeof(uint32_t) <= got; i += sizeof(uint32_t))
 			take(balloon, load_le32(numbers + i), inflate, &run, turn);
@@ -153,6 +158,8 @@ static bool handle_report(struct balloon *balloon, uint64_t *at, struct turn *tu
 		skip = chain->writable[i].iov_len;
 		if (before + skip <= *at)
 			continue;
+		if (*at >= balloon->pages * GUEST_PAGE_BYTES)
+			return true;
 		if (turn->calls <= BATCH || turn->bytes == 0)
 			return false;
 		skip = *at - before;
@@ -175,12 +182,11 @@ static bool handle(struct balloon *balloon, unsigned queue, struct turn *turn)
 	return handle_numbers(balloon, queue == BALLOON_QUEUE_INFLATE, at, turn);
 }
 
-/* A chain costs something even if it names nothing. */
 static bool turn_over(struct turn *turn)
 {
-	if (turn->numbers < 2 * BATCH || turn->calls <= BATCH || turn->bytes == 0)
+	if (turn->numbers < BATCH + CHAIN_COST || turn->calls <= BATCH || turn->bytes == 0)
 		return true;
-	turn->numbers -= BATCH / 8;
+	turn->numbers -= CHAIN_COST;
 	return false;
 }
 
@@ -224,7 +230,7 @@ static void serve(void *arg)
 		if (!serves(balloon, queue))
 			continue;
 		if (!serve_queue(balloon, queue, &turn)) {
-			loop_defer(balloon->loop, &balloon->again);
+			loop_defer(balloon->loop, &balloon->work);
 			return;
 		}
 	}
@@ -243,7 +249,7 @@ static void balloon_reset(struct virtio_device *device)
 {
 	struct balloon *balloon = (struct balloon *)device;
 
-	loop_cancel(balloon->loop, &balloon->again);
+	loop_cancel(balloon->loop, &balloon->work);
 	memset(balloon->at, 0, sizeof(balloon->at));
 	if (balloon->held > 0)
 		memset(balloon->in_it, 0, bitmap_bytes(balloon));
@@ -256,9 +262,11 @@ static void balloon_notify(struct virtio_device *device, unsigned queue)
 	struct balloon *balloon = (struct balloon *)device;
 
 	(void)queue;
-	/* A doorbell does not give a second turn. */
-	if (!balloon->again.queued)
-		serve(balloon);
+	/*
+	 * On a vCPU's thread: vCPUs that ring without end would else have the device lock nearly
+	 * always, and the loop's thread, with the deadlines and `cordon stop`, would wait for it.
+	 */
+	loop_defer(balloon->loop, &balloon->work);
 }
 
 static void balloon_config_read(struct virtio_device *device, uint32_t offset, void *to,
@@ -343,7 +351,7 @@ int balloon_create(struct balloon **out, struct loop *loop, struct guest_memory 
 	balloon->in_it = calloc(1, bitmap_bytes(balloon) + 1);
 	if (!balloon->in_it)
 		return -ENOMEM;
-	balloon->again = (struct loop_task){.run = serve, .arg = balloon};
+	balloon->work = (struct loop_task){.run = serve, .arg = balloon};
 	balloon->device.ops = &balloon_ops;
 	balloon->device.name = "balloon0";
 	balloon->device.id = VIRTIO_ID_BALLOON;
@@ -366,7 +374,7 @@ void balloon_destroy(struct balloon *balloon)
 {
 	if (!balloon)
 		return;
-	loop_cancel(balloon->loop, &balloon->again);
+	loop_cancel(balloon->loop, &balloon->work);
 	free(balloon->in_it);
 	free(balloon);
 }

@@ -9,7 +9,7 @@
  * (VIRTIO_BALLOON_F_DEFLATE_ON_OOM), so nothing here keeps a guest below its target.
  *
  * A page that a driver names is a page of guest memory or is ignored. Each counts once, however
- * often it is named. What a turn does is bounded; a task goes on with the rest, also in the midst
+ * often it is named. The loop's thread does the work, in turns that are bounded, also in the midst
  * of a chain. A guest that gives away what it still uses, its rings too, harms only itself: the
  * addresses stay valid, and read as guest_memory_release() says.
  */
@@ -30,8 +30,15 @@
 
 /* Limits of one turn: page numbers read, calls of the host's kernel, bytes given back. */
 #define BALLOON_TURN_NUMBERS 8192u
-#define BALLOON_TURN_CALLS   512u
+#define BALLOON_TURN_CALLS   128u
 #define BALLOON_TURN_BYTES   (32u << 20)
+
+/*
+ * Page numbers that count in a chain; Linux sends 256. A chain has room for billions, which would
+ * keep the monitor busy for hours, also while the guest is paused. Of reported segments as many
+ * bytes count as guest memory has.
+ */
+#define BALLOON_CHAIN_NUMBERS 65536u
 
 struct balloon;
 

@@ -42,14 +42,20 @@ static void stop(void *arg)
 	loop_stop(arg);
 }
 
-/* No chain here is longer than a turn: the device has used all, also one that a restore brought. */
-static void settle(void)
+static void run_once(void)
 {
 	struct loop_task task = {.run = stop, .arg = loop};
-	unsigned i;
 
 	loop_defer(loop, &task);
 	FUZZ_REQUIRE(loop_run(loop) == 0);
+}
+
+/* No chain here is longer than a turn: the device has used all, also one that a restore brought. */
+static void settle(void)
+{
+	unsigned i;
+
+	run_once();
 	for (i = 0; i < BALLOON_QUEUES; i++)
 		FUZZ_REQUIRE(fake_queue_used_index(&guest.queue[i]) == guest.queue[i].avail_index);
 }
@@ -168,6 +174,7 @@ static void step(struct fuzz_script *script)
 		fake_queue_set_avail_index(&guest.queue[fuzz_below(script, 3)],
 					   (uint16_t)fuzz_number(script, 2));
 		fake_queue_kick(&guest.queue[0]);
+		run_once();
 		bring_up();
 		break;
 	case 2:

@@ -47,6 +47,12 @@ void run_once(void)
 	ck_assert_int_eq(loop_run(loop), 0);
 }
 
+void ring(struct fake_queue *queue)
+{
+	fake_queue_kick(queue);
+	run_once();
+}
+
 uint64_t filled(unsigned pages)
 {
 	uint64_t at = fake_guest_alloc(&guest, (uint64_t)pages * PAGE, PAGE);
@@ -71,7 +77,7 @@ uint16_t name_pages(struct fake_queue *queue, const uint32_t *numbers, unsigned 
 	for (i = 0; i < count; i++)
 		store_le32(fake_guest_at(&guest, at + i * 4u), numbers[i]);
 	head = fake_queue_add_one(queue, at, count * 4u, false);
-	fake_queue_kick(queue);
+	ring(queue);
 	return head;
 }
 

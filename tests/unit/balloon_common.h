@@ -28,8 +28,9 @@ void begin_with(uint64_t ram, uint64_t features);
 void begin(void);
 void end(void);
 
-/* Lets the loop do one round. */
+/* Lets the loop do one round, in which the device has one turn; ring: after a doorbell. */
 void run_once(void);
+void ring(struct fake_queue *queue);
 
 /* Pages of RAM with contents (0x5a), as the guest left them. */
 uint64_t filled(unsigned pages);

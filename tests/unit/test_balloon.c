@@ -135,8 +135,8 @@ START_TEST(chains_of_odd_lengths_are_completed)
 	fake_queue_add_one(inflate, buffer, 3, false);
 	fake_queue_add_one(inflate, buffer, 8, true); /* nothing to read */
 	fake_queue_add_one(report, buffer, 8, false); /* nothing to write */
-	fake_queue_kick(inflate);
-	fake_queue_kick(report);
+	ring(inflate);
+	ring(report);
 	expect_used(inflate, 3);
 	expect_used(report, 1);
 	ck_assert_uint_eq(balloon_held(balloon), PAGE);
@@ -160,7 +160,7 @@ START_TEST(numbers_may_be_split)
 	for (i = 0; i < 3; i++)
 		segment[i] = (struct fake_segment){buffer + 3 * i, i < 2 ? 3 : 2, false};
 	fake_queue_add(inflate, segment, 3);
-	fake_queue_kick(inflate);
+	ring(inflate);
 	expect_used(inflate, 1);
 	ck_assert_uint_eq(balloon_held(balloon), 2 * PAGE);
 	end();
@@ -220,9 +220,8 @@ START_TEST(a_reset_empties_it_and_keeps_the_target)
 	name_page(inflate, at);
 	ck_assert_uint_eq(balloon_held(balloon), PAGE);
 	fake_queue_set_avail_index(inflate, 9999);
-	fake_queue_kick(inflate);
+	ring(inflate);
 	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
-	run_once();
 	fake_guest_forget(&guest);
 	ck_assert(fake_guest_bring_up(&guest, 0));
 	ck_assert_uint_eq(balloon_held(balloon), 0);

@@ -47,6 +47,19 @@ static void end(void)
 	loop_destroy(loop);
 }
 
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void run_once(void)
+{
+	struct loop_task task = {.run = stop, .arg = loop};
+
+	loop_defer(loop, &task);
+	ck_assert_int_eq(loop_run(loop), 0);
+}
+
 static void name_page(struct side *side, unsigned queue, uint32_t number)
 {
 	uint64_t at = fake_guest_alloc(&side->guest, 4, 4);
@@ -54,6 +67,7 @@ static void name_page(struct side *side, unsigned queue, uint32_t number)
 	store_le32(fake_guest_at(&side->guest, at), number);
 	fake_queue_add_one(&side->guest.queue[queue], at, 4, false);
 	fake_queue_kick(&side->guest.queue[queue]);
+	run_once();
 }
 
 /* Copies the guest's memory and the device's state. */
@@ -116,21 +130,14 @@ START_TEST(target_and_pages_are_kept)
 }
 END_TEST
 
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
-
 /* A chain that was not finished when the guest was saved. */
 START_TEST(an_unfinished_chain_is_finished)
 {
 	uint32_t count = BALLOON_TURN_NUMBERS * 2 + 1, i;
-	struct loop_task task = {.run = stop, .arg = NULL};
 	struct pack pack;
 	uint64_t at;
 
 	begin();
-	task.arg = loop;
 	at = fake_guest_alloc(&old.guest, count * 4u, 4);
 	for (i = 0; i < count; i++)
 		store_le32(fake_guest_at(&old.guest, at + i * 4u), UINT32_MAX);
@@ -138,13 +145,12 @@ START_TEST(an_unfinished_chain_is_finished)
 	store_le32(fake_guest_at(&old.guest, at + (i - 1) * 4u), RAM_PAGE + RAM / PAGE - 1);
 	fake_queue_add_one(&old.guest.queue[0], at, count * 4u, false);
 	fake_queue_kick(&old.guest.queue[0]);
+	run_once();
 	ck_assert_uint_eq(fake_queue_used_index(&old.guest.queue[0]), 0);
 	save(&pack);
 	ck_assert_int_eq(restore(&pack), 0);
-	for (i = 0; i < 100 && balloon_held(new.balloon) == 0; i++) {
-		loop_defer(loop, &task);
-		ck_assert_int_eq(loop_run(loop), 0);
-	}
+	for (i = 0; i < 100 && balloon_held(new.balloon) == 0; i++)
+		run_once();
 	ck_assert_uint_eq(balloon_held(new.balloon), PAGE);
 	pack_free(&pack);
 	end();
