@@ -206,6 +206,42 @@ START_TEST(an_image_gets_the_names_of_its_archive)
 }
 END_TEST
 
+/* NAME and NAME:latest are one name, and a digest's first digits are a name, too. */
+START_TEST(an_archive_hides_no_other_image)
+{
+	struct digest first, second;
+	char hides[128], harmless[128];
+
+	begin("x");
+	ck_assert_int_eq(build_tagged("[]", "1", "alpine:latest"), 1);
+	ck_assert_int_eq(build_tagged("[]", "1", "tool"), 0);
+	first = id;
+	snprintf(hides, sizeof(hides), "[\"%.12s\",\"%.8s:latest\",\"f:1\"]", first.hex, first.hex);
+	snprintf(harmless, sizeof(harmless), "[\"%.7s\",\"%.12s:1\",\"x%.12s\"]", first.hex,
+		 first.hex, first.hex);
+	ck_assert_int_eq(build_tagged("[\"alpine\",\"tool:latest\",\"alpine:3\"]", "2", ""), 1);
+	second = id;
+	ck_assert(named("alpine:3") && !named("alpine") && !named("tool:latest"));
+	ck_assert_int_eq(build_tagged(hides, "2", ""), 0);
+	ck_assert(named("f:1"));
+	snprintf(hides, sizeof(hides), "%.12s", first.hex);
+	ck_assert(!named(hides));
+	hides[8] = '\0';
+	ck_assert(!named(hides));
+	ck_assert_int_eq(build_tagged(harmless, "2", ""), 0);
+	snprintf(hides, sizeof(hides), "x%.12s", first.hex);
+	ck_assert(named(hides));
+	id = first;
+	ck_assert(named("alpine") && named("alpine:latest") && named("tool:latest"));
+	/* --tag may, and an image has both of its names. */
+	ck_assert_int_eq(build_tagged("[]", "2", "alpine"), 0);
+	ck_assert(named("alpine") && digest_equal(&id, &second) && !named("alpine:latest"));
+	ck_assert_int_eq(build_tagged("[\"tool:latest\",\"tool\"]", "1", ""), 0);
+	ck_assert(named("tool") && named("tool:latest"));
+	forged_destroy(&image);
+}
+END_TEST
+
 /* As tar itself has it, the last member of a name counts; in a layer, too. */
 START_TEST(the_last_of_equal_members_counts)
 {
@@ -359,6 +395,6 @@ END_TEST
 
 UNIT_MAIN("image archive", a_root_file_system_is_an_image, what_is_no_root_file_system_is_refused,
 	  programs_for_other_processors_are_refused, root_file_systems_have_more_files,
-	  an_image_gets_the_names_of_its_archive, the_last_of_equal_members_counts,
-	  streams_are_copied_whole_or_not_at_all, bombs_are_refused,
-	  a_signal_waits_until_all_is_removed)
+	  an_image_gets_the_names_of_its_archive, an_archive_hides_no_other_image,
+	  the_last_of_equal_members_counts, streams_are_copied_whole_or_not_at_all,
+	  bombs_are_refused, a_signal_waits_until_all_is_removed)

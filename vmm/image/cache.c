@@ -223,12 +223,14 @@ static int unpack_into_cache(int cache_fd, const struct image_manifest *manifest
 }
 
 /*
- * Names that the archive gives itself. None takes a name away from another image: the user's own
- * --tag does that, not what a downloaded file says.
+ * Names that the archive gives itself. None takes a name away from another image, not that of
+ * NAME:latest by being NAME either, nor a digest: the user's own --tag does that, not what a
+ * downloaded file says.
  */
 static int name_as_tagged(int cache_fd, const json_t *tags, const struct digest *id,
 			  struct err *err)
 {
+	char found[IMAGE_TAG_MAX + 1];
 	struct digest other;
 	const char *tag;
 	size_t i;
@@ -236,13 +238,14 @@ static int name_as_tagged(int cache_fd, const json_t *tags, const struct digest 
 
 	for (i = 0; i < json_array_size(tags) && ret == 0; i++) {
 		tag = json_string_value(json_array_get(tags, i));
-		if (image_check_tag(tag, NULL) < 0) {
+		if (image_check_tag(tag, NULL) < 0 || image_tag_hides_digest(tag)) {
 			log_warning("the archive's name %.140s is no name for an image here: give "
 				    "one with --tag",
 				    tag);
 			continue;
 		}
-		if (image_tag_read(cache_fd, tag, &other, NULL) == 0 && !digest_equal(&other, id)) {
+		if (image_tag_find(cache_fd, tag, found, &other, NULL) == 0 &&
+		    !digest_equal(&other, id)) {
 			log_warning("%s stays the name of another image: --tag %s moves it here",
 				    tag, tag);
 			continue;

@@ -16,8 +16,6 @@
 #include "vmm/image/extract.h"
 #include "vmm/image/tags.h"
 
-#define DIGEST_SHORT 8 /* digits that suffice to name an image */
-
 /* --- finding ---------------------------------------------------------------------------------- */
 
 /* The number of images whose digests begin with text; *id: the last of them. */
@@ -45,7 +43,7 @@ static int find_digest(int cache_fd, const char *name, struct digest *id, struct
 
 	if (strncmp(name, "sha256:", 7) == 0)
 		name += 7;
-	if (strlen(name) >= DIGEST_SHORT && strspn(name, "0123456789abcdef") == strlen(name))
+	if (strlen(name) >= IMAGE_DIGEST_SHORT && strspn(name, "0123456789abcdef") == strlen(name))
 		count = count_matches(cache_fd, name, id);
 	if (count > 1)
 		return err_set(err, EINVAL, "%.70s: %u images begin so: give more of the digest",

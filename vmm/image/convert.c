@@ -47,16 +47,14 @@ int image_convert(const char *path, const char *ref, const char *file, struct di
 	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%016llx", file,
 			     (unsigned long long)number) >= sizeof(temporary))
 		return err_code(err, ENAMETOOLONG, "%.200s", file);
-	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return err_sys(err, "%.200s", temporary);
 	signals_hold();
-	ret = fill(fd, path, ref, id, err);
+	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	ret = fd < 0 ? err_sys(err, "%.200s", temporary) : fill(fd, path, ref, id, err);
 	if (ret == 0 && fsync(fd) < 0)
 		ret = err_sys(err, "writing %.200s", file);
 	if (ret == 0 && rename(temporary, file) < 0)
 		ret = err_sys(err, "%.200s", file);
-	if (ret < 0)
+	if (ret < 0 && fd >= 0)
 		unlink(temporary);
 	fd_close(&fd);
 	signals_release();

@@ -122,6 +122,13 @@ int image_tag_find(int cache_fd, const char *tag, char found[IMAGE_TAG_MAX + 1],
 	return ret;
 }
 
+bool image_tag_hides_digest(const char *tag)
+{
+	size_t digits = strspn(tag, "0123456789abcdef");
+
+	return digits >= IMAGE_DIGEST_SHORT && (!tag[digits] || strcmp(tag + digits, LATEST) == 0);
+}
+
 int image_tag_remove(int cache_fd, const char *tag, struct err *err)
 {
 	struct tag_path path;
