@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Archives from pipes, compressed as a whole, of root file systems alone, and with duplicates. */
 #include <elf.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -92,6 +93,12 @@ static void add_program(char *text, uint16_t machine)
 	Elf64_Ehdr header = {.e_type = ET_DYN, .e_machine = machine};
 
 	memcpy(header.e_ident, ELFMAG, SELFMAG);
+	header.e_ident[EI_DATA] = ELFDATA2LSB;
+	if (machine == EM_S390) {
+		header.e_ident[EI_DATA] = ELFDATA2MSB;
+		header.e_type = htobe16(header.e_type);
+		header.e_machine = htobe16(header.e_machine);
+	}
 	memcpy(text, &header, sizeof(header));
 }
 
@@ -121,9 +128,12 @@ START_TEST(programs_for_other_processors_are_refused)
 	ck_assert_ptr_nonnull(strstr(err.text, "linux/arm64: only linux/amd64"));
 	ck_assert_int_eq(build_programs(EM_386, EM_BPF), -ENOTSUP);
 	ck_assert_ptr_nonnull(strstr(err.text, "linux/386"));
+	ck_assert_int_eq(build_programs(EM_S390, EM_S390), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "linux/s390x"));
 	/* Tools may have programs of other processors, too. */
 	ck_assert_int_eq(build_programs(EM_AARCH64, EM_X86_64), 1);
 	ck_assert_int_eq(build_programs(EM_X86_64, EM_AARCH64), 1);
+	ck_assert_int_eq(build_programs(EM_S390, EM_X86_64), 1);
 	forged_destroy(&image);
 }
 END_TEST

@@ -151,20 +151,30 @@ static void look_at_name(struct contents *contents, const struct tar_entry *entr
 		contents->root = true;
 }
 
+/* A number of the header as the program's machine has it: s390x, for one, is big-endian. */
+static uint16_t in_order(const Elf64_Ehdr *header, uint16_t number)
+{
+	return header->e_ident[EI_DATA] == ELFDATA2MSB ? __builtin_bswap16(number) : number;
+}
+
 /* The machine that programs are for, since nothing else in a root file system tells it. */
 static void look_at_program(struct contents *contents, const struct tar_entry *entry)
 {
 	Elf64_Ehdr header;
+	uint16_t type, machine;
 
 	if (contents->machine == EM_X86_64 || entry->size < sizeof(header) || entry->sparse)
 		return;
 	if (fd_pread_full(contents->scan.fd, &header, sizeof(header), (off_t)contents->scan.at) !=
 		    (ssize_t)sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    (header.e_type != ET_EXEC && header.e_type != ET_DYN))
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
 		return;
-	if (!contents->machine || header.e_machine == EM_X86_64)
-		contents->machine = header.e_machine;
+	type = in_order(&header, header.e_type);
+	machine = in_order(&header, header.e_machine);
+	if (type != ET_EXEC && type != ET_DYN)
+		return;
+	if (!contents->machine || machine == EM_X86_64)
+		contents->machine = machine;
 }
 
 static int take_entry(struct contents *contents, const struct tar_entry *entry, struct err *err)
