@@ -208,6 +208,37 @@ START_TEST(what_was_made_counts_on)
 }
 END_TEST
 
+/* Also while there is no root, or taking back the last share would begin the count anew. */
+START_TEST(what_was_made_counts_on_without_roots)
+{
+	uint64_t node, fh;
+	char block[8192] = {0};
+	struct err err = {""};
+	const struct files_client_config config = {
+		.bytes_max = 20480, .files_max = 20480, .ops = &told_ops};
+
+	begin_host(NULL, false);
+	ck_assert_int_eq(files_client_create(&files, loop, &config, &err), 0);
+	ck_assert_int_eq(files_client_add(files, 0, &host.share, FUSED_STRICT), 0);
+	files_client_begin(files);
+	greet();
+	fh = created("a", &node);
+	ck_assert_int_eq(fc_write(client, node, fh, 0, block, 8192, 0), 0);
+	ck_assert_int_eq(fc_write(client, node, fh, 8192, block, 8192, 0), 0);
+	ck_assert_int_eq(fc_release(client, node, fh), 0);
+	begin_next(20480, false, 0);
+	succeed();
+	begin_next(20480, true, 0);
+	succeed();
+	greet();
+	fh = created("b", &node);
+	ck_assert_int_eq(fc_write(client, node, fh, 0, block, 8192, 0), ENOSPC);
+	ck_assert_int_eq(fc_write(client, node, fh, 0, block, 4096, 0), 0);
+	ck_assert_int_eq(fc_write(client, node, fh, 4096, block, 1, 0), ENOSPC);
+	end_files();
+}
+END_TEST
+
 /* One that can't go on leaves the old one as it was. */
 START_TEST(a_successor_that_ends)
 {
@@ -343,5 +374,5 @@ START_TEST(a_predecessor_that_lies)
 END_TEST
 
 UNIT_MAIN("files_succession", what_is_open_goes_on, a_root_goes, what_was_made_counts_on,
-	  a_successor_that_ends, the_policy_follows, what_has_no_place_is_closed,
-	  a_predecessor_that_lies)
+	  what_was_made_counts_on_without_roots, a_successor_that_ends, the_policy_follows,
+	  what_has_no_place_is_closed, a_predecessor_that_lies)

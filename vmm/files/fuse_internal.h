@@ -107,6 +107,9 @@ struct fuse_session {
 	struct files_usage usage;
 	struct remember_table *table;
 	int proc_fd; /* see reopen_begin() */
+	struct {
+		uint64_t bytes, files;
+	} made; /* before, as restored: for the session to come, while no root counts */
 	atomic_uint locks;
 	atomic_ullong requests;
 	atomic_bool begun;     /* INIT */

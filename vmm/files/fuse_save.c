@@ -189,8 +189,8 @@ void fuse_session_save(struct fuse_session *session, struct pack *to)
 	if (!to->failed)
 		store_le32(to->data + at, roots);
 	quota = quota_of(session);
-	pack_u64(to, quota ? quota->bytes : 0);
-	pack_u64(to, quota ? quota->files : 0);
+	pack_u64(to, quota ? quota->bytes : session->made.bytes);
+	pack_u64(to, quota ? quota->files : session->made.files);
 	devices_of(session, devices);
 	remember_table_save(session->table, devices, FUSED_ROOTS_MAX, to);
 }
@@ -357,6 +357,8 @@ static int restore_quota(struct fuse_session *session, struct unpack *from)
 
 	if (from->failed)
 		return -EINVAL;
+	session->made.bytes = bytes;
+	session->made.files = files;
 	if (quota) {
 		quota->bytes = bytes;
 		quota->files = files;
