@@ -188,8 +188,10 @@ int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, s
 	bool served = false;
 	int ret = 0;
 
-	if (snapshot_find(snapshot, SHARES_SECTION_SESSION, 0, &payload))
+	if (snapshot_find(snapshot, SHARES_SECTION_SESSION, 0, &payload)) {
+		shares->used = 0;
 		ret = match_links(shares, &payload, &served, err);
+	}
 	if (ret == 0 && shares->root && !served && snapshot->image[0])
 		return err_set(err, EINVAL,
 			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
@@ -202,18 +204,24 @@ int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, s
 	return ret;
 }
 
-static void save_links(const struct shares *shares, unsigned count, struct pack *to)
+/* Also the numbers of shares that are gone, without paths: the guest may still know them. */
+static void save_links(const struct shares *shares, struct pack *to)
 {
+	const unsigned count = link_count(shares);
+	uint64_t gone = shares->used;
 	const struct share_link *link;
 	unsigned i;
 
-	pack_u32(to, count);
-	for (i = 0; i < count; i++) {
-		link = link_at(shares, i);
-		pack_u8(to, (uint8_t)link->number);
-		pack_u8(to, link->share.read_only);
-		pack_text(to, link->share.guest);
-		pack_text(to, link->host);
+	for (i = 0; i < shares->count; i++)
+		gone &= ~(UINT64_C(1) << shares->link[i]->number);
+	pack_u32(to, count + (unsigned)__builtin_popcountll(gone));
+	for (i = 0; i < count || gone; i++) {
+		link = i < count ? link_at(shares, i) : NULL;
+		pack_u8(to, (uint8_t)(link ? link->number : (unsigned)__builtin_ctzll(gone)));
+		pack_u8(to, link && link->share.read_only);
+		pack_text(to, link ? link->share.guest : "");
+		pack_text(to, link ? link->host : "");
+		gone &= link ? gone : gone - 1;
 	}
 }
 
@@ -225,7 +233,10 @@ int shares_save(struct shares *shares, bool mounted, struct pack *state, struct 
 	if (!shares->client && !shares->session)
 		return 0;
 	if (shares->client) {
-		save_links(shares, mounted ? link_count(shares) : 0, &payload);
+		if (mounted)
+			save_links(shares, &payload);
+		else
+			pack_u32(&payload, 0);
 		ret = files_client_save(shares->client, &payload);
 	} else {
 		pack_bytes(&payload, shares->session, shares->session_length);
@@ -382,11 +393,12 @@ int shares_hand_over(struct shares *shares, struct files_client *next)
 	unsigned slot;
 	int ret = open_checks(shares);
 
-	if (ret == 0)
-		ret = old ? files_client_succeed(next, old) : restore_kept(shares, next);
 	/* The policy may have been replaced meanwhile. */
 	if (ret == 0)
 		ret = files_client_limit(next, limits.bytes, limits.files);
+	/* Last: after it the old one does not go on. */
+	if (ret == 0)
+		ret = old ? files_client_succeed(next, old) : restore_kept(shares, next);
 	if (ret < 0)
 		return ret;
 	files_client_lead(next, old, &client_ops);
