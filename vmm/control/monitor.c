@@ -361,6 +361,7 @@ static void on_halted(void *arg)
 {
 	struct monitor *monitor = arg;
 
+	requests_shares_end(monitor);
 	if (monitor->ops->halted)
 		monitor->ops->halted(monitor);
 	while (monitor->jobs)

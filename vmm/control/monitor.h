@@ -135,7 +135,7 @@ struct monitor_share {
 	struct client *client; /* NULL once it is gone */
 	uint64_t id;
 	struct share_link *link;
-	bool removes, at_agent; /* what the agent is requested to do; it has not replied */
+	bool removes, at_agent; /* what the change is; the agent has not replied */
 	bool awaits;		/* a reply of the agent, also one that is late */
 	struct loop_timer timer;
 	char by[64], failure[512];

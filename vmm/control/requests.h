@@ -97,6 +97,15 @@ void op_share(struct client *client, struct message *message);
 void op_unshare(struct client *client, struct message *message);
 json_t *describe_shares(const struct monitor *monitor);
 
+/*
+ * requests_shares_policy.c: puts the policy in force that has the share, or no share at guest, by
+ * order of monitor->share.by. One without it, as a later policy may have left it out, stays.
+ * share_leaves_policy(): whether that would work. 0 or -errno with a message.
+ */
+int share_to_policy(struct monitor *monitor, const struct policy_share *share, struct err *err);
+int share_from_policy(struct monitor *monitor, const char *guest, struct err *err);
+int share_leaves_policy(struct monitor *monitor, const char *guest, struct err *err);
+
 /* requests_stats.c */
 void op_stats(struct client *client, struct message *message);
 

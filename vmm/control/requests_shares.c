@@ -14,7 +14,6 @@
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
 #include "vmm/control/requests.h"
-#include "vmm/policy/live_share.h"
 
 /* How long the agent may take to mount or unmount: the host's directory may hang. */
 #define AGENT_NS UINT64_C(30000000000)
@@ -26,7 +25,7 @@ static struct shares *shares_of(struct monitor *monitor)
 
 /* --- one at a time ---------------------------------------------------------------------------- */
 
-static bool begin(struct client *client, const struct message *message)
+static bool begin(struct client *client, const struct message *message, bool removes)
 {
 	struct monitor *monitor = client->monitor;
 	struct monitor_share *change = &monitor->share;
@@ -38,7 +37,7 @@ static bool begin(struct client *client, const struct message *message)
 	else if (change->active || monitor->pause_request)
 		why = change->active ? "another share is being changed"
 				     : "the sandbox is being paused, or a snapshot is being taken";
-	else if (change->awaits)
+	else if (change->awaits && !removes)
 		why = "the guest's agent has not replied to an earlier request about shares";
 	else if (monitor_check_runs(monitor, &err) < 0)
 		why = err.text;
@@ -53,6 +52,7 @@ static bool begin(struct client *client, const struct message *message)
 	change->client = client;
 	change->id = request_id(message->body);
 	change->link = NULL;
+	change->removes = removes;
 	change->failure[0] = '\0';
 	change->since = planted_now();
 	server_peer(client, change->by, sizeof(change->by));
@@ -81,41 +81,6 @@ static enum policy_verdict note(const struct monitor *monitor, const char *what,
 	return guard_note(monitor->session.guard, &event);
 }
 
-/* --- the policy ------------------------------------------------------------------------------- */
-
-struct making {
-	const struct policy_share *share; /* to add; NULL: the one at guest goes */
-	const char *guest;
-	struct policy *made;
-	struct err *err;
-	int ret;
-};
-
-static void make(void *arg, const struct policy *policy)
-{
-	struct making *making = arg;
-
-	making->ret =
-		making->share
-			? policy_with_share(&making->made, policy, making->share, making->err)
-			: policy_without_share(&making->made, policy, making->guest, making->err);
-}
-
-static int put_policy(struct monitor *monitor, struct making *making)
-{
-	guard_with_policy(monitor->session.guard, make, making);
-	return making->ret < 0
-		       ? making->ret
-		       : monitor_put_policy(monitor, making->made, monitor->share.by, making->err);
-}
-
-static int drop_from_policy(struct monitor *monitor, const char *guest, struct err *err)
-{
-	struct making making = {.guest = guest, .err = err};
-
-	return put_policy(monitor, &making);
-}
-
 /* --- the agent -------------------------------------------------------------------------------- */
 
 static void agent_replied(struct monitor *monitor, int error);
@@ -137,18 +102,20 @@ static void agent_late(void *arg)
 	agent_replied(arg, ETIMEDOUT);
 }
 
-/* Requests the mount, or with remove that it goes. */
-static void ask_agent(struct monitor *monitor, bool removes)
+/* Requests the mount, or that it goes. */
+static void ask_agent(struct monitor *monitor)
 {
 	struct monitor_share *change = &monitor->share;
 	const struct agent_reply reply = {.done = replied, .arg = monitor};
 	struct agent_channel *channel = monitor->session.sandbox.machine.channel;
 	const struct agent_mount unmount = {.path = change->link->share.guest, .remove = true};
 	struct err err;
-	int ret = removes ? agent_channel_mount(channel, &unmount, &reply)
-			  : shares_mount_one(change->link, channel, &reply, &err);
+	int ret = -ETIMEDOUT;
 
-	change->removes = removes;
+	/* An agent that owes a reply may never send one, and must not keep a share by that. */
+	if (!change->awaits)
+		ret = change->removes ? agent_channel_mount(channel, &unmount, &reply)
+				      : shares_mount_one(change->link, channel, &reply, &err);
 	change->at_agent = true;
 	if (ret < 0) {
 		agent_replied(monitor, -ret);
@@ -161,14 +128,18 @@ static void ask_agent(struct monitor *monitor, bool removes)
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
-static void forget_link(struct monitor *monitor)
+static void forget_link(struct monitor *monitor, bool served)
 {
-	shares_take(shares_of(monitor), monitor->share.link);
-	shares_forget(monitor->share.link);
+	struct share_link *link = monitor->share.link;
+
+	shares_take(shares_of(monitor), link);
+	if (!served)
+		shares_free_number(shares_of(monitor), link);
+	shares_forget(link);
 	monitor->share.link = NULL;
 }
 
-/* Undoes the first steps: failure, which is copied, is the reply. */
+/* Undoes the steps before it is served: failure, which is copied, is the reply. */
 static void undo(struct monitor *monitor, const char *failure)
 {
 	struct monitor_share *change = &monitor->share;
@@ -176,9 +147,9 @@ static void undo(struct monitor *monitor, const char *failure)
 
 	snprintf(change->failure, sizeof(change->failure), "%s", failure);
 	note(monitor, "unshare", change->link->share.guest, change->failure);
-	if (drop_from_policy(monitor, change->link->share.guest, &err) < 0)
+	if (share_from_policy(monitor, change->link->share.guest, &err) < 0)
 		log_warning("the policy keeps a share that failed: %s", err.text);
-	forget_link(monitor);
+	forget_link(monitor, false);
 	finish(monitor, change->failure);
 }
 
@@ -192,6 +163,7 @@ static void withdrawn(void *arg, const char *failure)
 	finish(monitor, monitor->share.failure);
 }
 
+/* From now on the guest can write there, whether its agent says that it mounts it or not. */
 static void remember(struct monitor_share *change)
 {
 	unsigned at = change->added_count;
@@ -211,15 +183,14 @@ static void mounted(struct monitor *monitor, int error)
 
 	if (shares_mounted_one(change->link, error < 0 ? EPIPE : error, &err) == 0) {
 		change->link->kept = true;
-		remember(change);
 		finish(monitor, NULL);
 		return;
 	}
 	snprintf(change->failure, sizeof(change->failure), "%s", err.text);
 	note(monitor, "unshare", change->link->share.guest, change->failure);
-	if (drop_from_policy(monitor, change->link->share.guest, &err) < 0)
+	if (share_from_policy(monitor, change->link->share.guest, &err) < 0)
 		log_warning("the policy keeps a share that failed: %s", err.text);
-	forget_link(monitor);
+	forget_link(monitor, true);
 	if (shares_replace(shares_of(monitor), withdrawn, monitor, &err) < 0)
 		withdrawn(monitor, err.text);
 }
@@ -228,10 +199,12 @@ static void served(void *arg, const char *failure)
 {
 	struct monitor *monitor = arg;
 
-	if (failure)
+	if (failure) {
 		undo(monitor, failure);
-	else
-		ask_agent(monitor, false);
+		return;
+	}
+	remember(&monitor->share);
+	ask_agent(monitor);
 }
 
 /* The path of the client's directory, as the host's kernel knows it. */
@@ -271,7 +244,6 @@ static int add(struct monitor *monitor, const struct message *message, struct er
 		.uid = id_of(message->body, "uid"),
 		.gid = id_of(message->body, "gid"),
 	};
-	struct making making = {.share = &share, .err = err};
 	char host[PATH_MAX], detail[PATH_MAX + 128];
 	int ret;
 
@@ -295,9 +267,9 @@ static int add(struct monitor *monitor, const struct message *message, struct er
 		ret = err_set(err, EACCES,
 			      "the policy requires the audit log, and it can't be written");
 	if (ret == 0)
-		ret = put_policy(monitor, &making);
+		ret = share_to_policy(monitor, &share, err);
 	if (ret < 0)
-		forget_link(monitor);
+		forget_link(monitor, false);
 	return ret;
 }
 
@@ -306,7 +278,7 @@ void op_share(struct client *client, struct message *message)
 	struct monitor *monitor = client->monitor;
 	struct err err = {.text = ""};
 
-	if (!begin(client, message))
+	if (!begin(client, message, false))
 		return;
 	if (add(monitor, message, &err) < 0)
 		finish(monitor, err.text);
@@ -333,6 +305,29 @@ static void unmounted(struct monitor *monitor, int error)
 	finish(monitor, error ? err.text : NULL);
 }
 
+/*
+ * A guest can keep the server busy for as long as it likes. So at least the policy denies the
+ * share; another attempt may take it back.
+ */
+static void not_removed(struct monitor *monitor, const char *failure)
+{
+	struct monitor_share *change = &monitor->share;
+	const char *guest = change->link->share.guest;
+	struct err err, why;
+
+	shares_put_back(shares_of(monitor), change->link);
+	if (share_from_policy(monitor, guest, &why) < 0)
+		err_set(&err, EBUSY, "%.300s (%.150s)", failure, why.text);
+	else
+		err_set(&err, EBUSY,
+			"the policy denies %.100s from now on, but it is not taken back: %.300s",
+			guest, failure);
+	snprintf(change->failure, sizeof(change->failure), "%s", err.text);
+	note(monitor, "unshare", guest, change->failure);
+	change->link = NULL;
+	finish(monitor, change->failure);
+}
+
 static void removed(void *arg, const char *failure)
 {
 	struct monitor *monitor = arg;
@@ -340,14 +335,13 @@ static void removed(void *arg, const char *failure)
 	struct err err;
 
 	if (failure) {
-		shares_put_back(shares_of(monitor), change->link);
-		finish(monitor, failure);
+		not_removed(monitor, failure);
 		return;
 	}
 	note(monitor, "unshare", change->link->share.guest, change->by);
-	if (drop_from_policy(monitor, change->link->share.guest, &err) < 0)
+	if (share_from_policy(monitor, change->link->share.guest, &err) < 0)
 		log_warning("the policy keeps a share that was taken back: %s", err.text);
-	ask_agent(monitor, true);
+	ask_agent(monitor);
 }
 
 /* Takes it from the list. 0 or -errno with a message. */
@@ -356,18 +350,16 @@ static int take(struct monitor *monitor, const char *guest, struct err *err)
 	struct shares *shares = shares_of(monitor);
 	struct share_link *link = guest ? shares_find(shares, guest) : NULL;
 	const struct share_link *below = link ? shares_below(shares, link) : NULL;
-	struct making making = {.err = err};
+	int ret;
 
 	if (!link)
 		return err_set(err, ENOENT, "no share is at %.200s", guest ? guest : "that path");
 	if (below)
 		return err_set(err, EBUSY, "the share %s lies within: take that back first",
 			       below->share.guest);
-	making.guest = link->share.guest;
-	guard_with_policy(monitor->session.guard, make, &making);
-	policy_free(making.made);
-	if (making.ret < 0)
-		return making.ret;
+	ret = share_leaves_policy(monitor, link->share.guest, err);
+	if (ret < 0)
+		return ret;
 	monitor->share.link = link;
 	shares_take(shares, link);
 	return 0;
@@ -378,7 +370,7 @@ void op_unshare(struct client *client, struct message *message)
 	struct monitor *monitor = client->monitor;
 	struct err err = {.text = ""};
 
-	if (!begin(client, message))
+	if (!begin(client, message, true))
 		return;
 	if (take(monitor, string_of(message->body, "guest"), &err) < 0) {
 		finish(monitor, err.text);

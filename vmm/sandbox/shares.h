@@ -191,6 +191,8 @@ const struct share_link *shares_below(const struct shares *shares, const struct 
 void shares_take(struct shares *shares, struct share_link *link);
 void shares_put_back(struct shares *shares, struct share_link *link);
 void shares_forget(struct share_link *link);
+/* But that of a share that was never served is. */
+void shares_free_number(struct shares *shares, const struct share_link *link);
 
 /*
  * Has a server with the present list take the place of the one that runs (files_client_succeed()),

@@ -84,6 +84,11 @@ void shares_put_back(struct shares *shares, struct share_link *link)
 		shares->link[shares->count++] = link;
 }
 
+void shares_free_number(struct shares *shares, const struct share_link *link)
+{
+	shares->used &= ~(UINT64_C(1) << link->number);
+}
+
 void shares_forget(struct share_link *link)
 {
 	shares_link_free(link);
