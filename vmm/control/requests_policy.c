@@ -133,10 +133,13 @@ void op_policy(struct client *client, struct message *message)
 
 void monitor_keep_policy(struct monitor *monitor)
 {
-	struct description description = {.body = json_object(), .with_text = true, .fd = -1};
+	struct description description = {.with_text = true, .fd = -1};
 	int ret;
 
-	if (!monitor->record || !description.body)
+	if (!monitor->record)
+		return;
+	description.body = json_object();
+	if (!description.body)
 		return;
 	guard_with_policy(monitor->session.guard, describe, &description);
 	ret = record_put(monitor->record, "policy.json", description.body);
