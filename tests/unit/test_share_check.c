@@ -61,6 +61,27 @@ static int reach(const char *host, const char *option, struct err *err)
 	return ret;
 }
 
+/* What was shared with --allow-home is no reason to refuse another one. */
+START_TEST(one_share_beside_one_that_reaches_far)
+{
+	struct policy_source source = {.name = "p", .directory = "/"};
+	static const char text[] = "policy 1\nshare / /all ro\nshare /usr/bin /w ro\n"
+				   "file read /**\n";
+	struct policy *policy;
+	struct err err = {""};
+
+	begin();
+	source.home = path_of("home");
+	ck_assert_msg(policy_parse(&policy, text, strlen(text), &source, &err) == 0, "%s",
+		      err.text);
+	ck_assert_int_eq(share_check_reach(policy, &err), -EPERM);
+	ck_assert_int_eq(share_check_reach_of(policy, "/all", &err), -EPERM);
+	ck_assert_int_eq(share_check_reach_of(policy, "/w", &err), 0);
+	policy_free(policy);
+	end();
+}
+END_TEST
+
 START_TEST(the_home_directory_by_another_name)
 {
 	struct err err;
@@ -130,5 +151,5 @@ START_TEST(within_a_secret_place)
 }
 END_TEST
 
-UNIT_MAIN("share_check", the_home_directory_by_another_name, the_home_directory_behind_sudo,
-	  within_a_secret_place)
+UNIT_MAIN("share_check", one_share_beside_one_that_reaches_far, the_home_directory_by_another_name,
+	  the_home_directory_behind_sudo, within_a_secret_place)

@@ -63,10 +63,10 @@ static int try_open(const struct policy_share *share, int fd, struct err *err)
 }
 
 /* The checks of --share at a start, with the policy that the sandbox then has. */
-static int check(const struct policy *made, const struct policy_places *places, bool allow_home,
-		 struct err *err)
+static int check(const struct policy *made, const char *guest, const struct policy_places *places,
+		 bool allow_home, struct err *err)
 {
-	int ret = allow_home ? 0 : share_check_reach(made, err);
+	int ret = allow_home ? 0 : share_check_reach_of(made, guest, err);
 	unsigned i;
 
 	if (ret == 0)
@@ -104,7 +104,7 @@ static int add(const char *name, struct policy_options *parsed, const struct pol
 	if (ret == 0)
 		ret = policy_with_share(&made, policy, share, err);
 	if (ret == 0)
-		ret = check(made, places, allow_home, err);
+		ret = check(made, share->guest, places, allow_home, err);
 	if (ret == 0)
 		share_warn(made);
 	if (ret == 0) {

@@ -195,6 +195,17 @@ int share_check_reach(const struct policy *policy, struct err *err)
 	return ret;
 }
 
+int share_check_reach_of(const struct policy *policy, const char *guest, struct err *err)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < policy_share_count(policy); i++)
+		if (strcmp(policy_share(policy, i)->guest, guest) == 0)
+			ret = check_share(policy, policy_share(policy, i), err);
+	return ret;
+}
+
 /* --- warnings --------------------------------------------------------------------------------- */
 
 static bool is_present(void *arg, const struct policy_share *share, const char *place)

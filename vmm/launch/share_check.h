@@ -13,6 +13,8 @@
  * --allow-home skips the check. 0 or -EPERM with a message.
  */
 int share_check_reach(const struct policy *policy, struct err *err);
+/* The same of the one at guest: the others are shared already. */
+int share_check_reach_of(const struct policy *policy, const char *guest, struct err *err);
 
 /* Logs one warning for each group of existing protected places that the policy leaves open. */
 void share_warn(const struct policy *policy);
