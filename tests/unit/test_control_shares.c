@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "tests/unit/agent_channel_common.h"
 #include "tests/unit/files_client_common.h"
 #include "vmm/control/monitor.h"
+#include "vmm/files/client_internal.h"
 #include "vmm/machine/snapshot_format.h"
 
 static struct monitor monitor;
@@ -302,6 +304,37 @@ START_TEST(a_share_that_stays_is_denied)
 }
 END_TEST
 
+/* As where a file system hangs: everything else goes on meanwhile, and the guest's requests too. */
+START_TEST(a_server_that_begins_slowly_holds_up_nothing)
+{
+	struct loop_source *heard;
+	unsigned i;
+
+	begin();
+	add("/a");
+	share("/b");
+	heard = &shares->change.next->socket;
+	loop_remove(fake->host.loop, heard);
+	for (i = 0; i < 20; i++)
+		turn();
+	ck_assert(monitor.share.active);
+	ck_assert_uint_eq(shares->change.until_ns, 0);
+	ck_assert_int_eq(loop_add(fake->host.loop, heard, EPOLLIN), 0);
+	reply_to(wait_for_mount(), 0);
+	expect(NULL);
+	/* One that never begins is given up. */
+	share("/c");
+	heard = &shares->change.next->socket;
+	loop_remove(fake->host.loop, heard);
+	turn();
+	kill(shares->change.next->pid, SIGKILL);
+	ck_assert_int_eq(loop_add(fake->host.loop, heard, EPOLLIN), 0);
+	expect("ended by signal 9");
+	ck_assert_uint_eq(shares->count, 2);
+	end();
+}
+END_TEST
+
 /* Nor is the number of a share that is gone another one's after a restore. */
 START_TEST(a_number_that_is_gone_outlives_a_snapshot)
 {
@@ -333,4 +366,5 @@ END_TEST
 
 UNIT_MAIN("control_shares", a_share_comes_and_goes, an_agent_that_never_replies_keeps_no_share,
 	  what_was_served_is_searched_at_the_end, what_is_refused_takes_no_number,
-	  a_share_that_stays_is_denied, a_number_that_is_gone_outlives_a_snapshot)
+	  a_share_that_stays_is_denied, a_number_that_is_gone_outlives_a_snapshot,
+	  a_server_that_begins_slowly_holds_up_nothing)

@@ -141,6 +141,9 @@ int files_client_limit(struct files_client *client, uint64_t bytes_max, uint64_t
  */
 void files_client_begin(struct files_client *client);
 
+/* Whether the server has its roots and the policy; if it never does, it is reported as dead. */
+bool files_client_started(const struct files_client *client);
+
 /* --- requests: the operations of struct fs_server_ops (devices/fs/fs.h) ----------------------- */
 
 /* Of the bytes of a request files_client_lane() looks at so many at most. */

@@ -348,6 +348,11 @@ void files_client_begin(struct files_client *client)
 		files_client_end(client, "it could not be confined");
 }
 
+bool files_client_started(const struct files_client *client)
+{
+	return client->started && !client->ending;
+}
+
 void files_client_stats(const struct files_client *client, struct fuse_session_stats *out)
 {
 	const struct files_ring *ring = client->ring;

@@ -62,7 +62,7 @@ struct shares {
 	struct shares_change {
 		struct files_client *next; /* NULL: none is */
 		struct loop_timer timer;
-		uint64_t until_ns;
+		uint64_t until_ns; /* 0: it has not begun */
 		char failure[128]; /* it has ended */
 		void (*done)(void *arg, const char *failure);
 		void *arg;
@@ -196,9 +196,9 @@ void shares_free_number(struct shares *shares, const struct share_link *link);
 
 /*
  * Has a server with the present list take the place of the one that runs (files_client_succeed()),
- * which may be none yet. done is called from the loop, within SHARES_REPLACE_NS and what saving and
- * restoring takes: with NULL, or with why everything is as before. One at a time. 0 or -errno with
- * a message.
+ * which may be none yet. done is called from the loop, SHARES_REPLACE_NS after the new one has
+ * begun at the latest, and after what saving and restoring takes: with NULL, or with why everything
+ * is as before. One at a time. 0 or -errno with a message.
  */
 #define SHARES_REPLACE_NS UINT64_C(5000000000)
 int shares_replace(struct shares *shares, void (*done)(void *arg, const char *failure), void *arg,

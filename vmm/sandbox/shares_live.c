@@ -116,7 +116,8 @@ void shares_replace_end(struct shares *shares)
 	loop_timer_stop(shares->loop, &change->timer);
 	files_client_destroy(change->next);
 	change->next = NULL;
-	shares_go_on(shares);
+	if (change->until_ns)
+		shares_go_on(shares);
 }
 
 static void finish(struct shares *shares, const char *failure)
@@ -128,15 +129,35 @@ static void finish(struct shares *shares, const char *failure)
 	change->done(change->arg, failure);
 }
 
+/*
+ * The new server may begin slowly, or never where a root's file system hangs: until then the old
+ * one serves.
+ */
+static bool has_begun(struct shares *shares)
+{
+	struct shares_change *change = &shares->change;
+
+	if (!change->until_ns && files_client_started(change->next)) {
+		change->until_ns = loop_now_ns() + SHARES_REPLACE_NS;
+		fs_succession_begin(shares->fs);
+	}
+	return change->until_ns;
+}
+
 /* Waits, while the device takes no new request, for those that are under way. */
 static void look(void *arg)
 {
 	struct shares *shares = arg;
 	struct shares_change *change = &shares->change;
-	bool idle = fs_idle(shares->fs);
 	struct err err;
+	bool idle;
 	int ret;
 
+	if (!change->failure[0] && !has_begun(shares)) {
+		loop_timer_start(shares->loop, &change->timer, LOOK_NS);
+		return;
+	}
+	idle = fs_idle(shares->fs);
 	if (change->failure[0]) {
 		finish(shares, change->failure);
 	} else if (!idle && loop_now_ns() < change->until_ns) {
@@ -164,7 +185,6 @@ int shares_replace(struct shares *shares, void (*done)(void *arg, const char *fa
 		return err_set(err, EBUSY, "the shares are being changed");
 	*change = (struct shares_change){
 		.timer = {.expired = look, .arg = shares},
-		.until_ns = loop_now_ns() + SHARES_REPLACE_NS,
 		.done = done,
 		.arg = arg,
 	};
@@ -174,7 +194,6 @@ int shares_replace(struct shares *shares, void (*done)(void *arg, const char *fa
 		change->next = NULL;
 		return ret;
 	}
-	fs_succession_begin(shares->fs);
 	loop_timer_start(shares->loop, &change->timer, 0);
 	return 0;
 }
