@@ -19,7 +19,7 @@
 
 static struct monitor monitor;
 static struct shares *const shares = &monitor.session.sandbox.shares;
-static struct client operator;
+static struct client peer;
 static struct fake *fake;
 static char directory[] = "/tmp/cordon-test-shares.XXXXXX";
 static int peer_fd;
@@ -55,7 +55,7 @@ static void begin(void)
 	ck_assert_int_eq(fs_create(&shares->fs, fake->host.loop, 1), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd),
 			 0);
-	operator=(struct client){.monitor = &monitor, .fd = fd[0]};
+	peer = (struct client){.monitor = &monitor, .fd = fd[0]};
 	peer_fd = fd[1];
 	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
 	agent_put32(fake->in + AGENT_HEADER_SIZE + AGENT_HELLO_AT_FEATURES, UINT32_MAX);
@@ -73,7 +73,7 @@ static void end(void)
 	while (monitor.share.added_count > 0)
 		free(monitor.share.added[--monitor.share.added_count].host);
 	guard_destroy(monitor.session.guard);
-	close(operator.fd);
+	close(peer.fd);
 	close(peer_fd);
 	fake_destroy(fake);
 	ck_assert_int_eq(rmdir(directory), 0);
@@ -87,7 +87,7 @@ static void share_as(const char *guest, bool read_only)
 				  .fds = 1};
 
 	message.fd[0] = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	request_handle(&operator, & message);
+	request_handle(&peer, &message);
 	message_clear(&message);
 }
 
@@ -101,7 +101,7 @@ static void take_back(const char *guest)
 	struct message message = {
 		.body = json_pack("{s:s,s:i,s:s}", "op", "unshare", "id", 1, "guest", guest)};
 
-	request_handle(&operator, & message);
+	request_handle(&peer, &message);
 	message_clear(&message);
 }
 

@@ -36,10 +36,10 @@ static int start_command(const struct run_options *options, const char *name, st
 		return err_set(err, EINVAL, "run: an argument is not valid UTF-8");
 	ret = client_request_once(
 		name, 0,
-		json_pack("{s:s,s:o,s:o*,s:s*,s:s*,s:I,s:b}", "op", "exec", "argv", argv, "env",
+		json_pack("{s:s,s:o,s:o*,s:s*,s:s*,s:I,s:b,s:b}", "op", "exec", "argv", argv, "env",
 			  request_words(command->env), "workdir", command->workdir, "user",
 			  command->user, "timeout_ms", (json_int_t)(command->timeout_ns / 1000000),
-			  "detach", 1),
+			  "detach", 1, "first", 1),
 		&reply, err);
 	if (ret == 0)
 		message_clear(&reply);

@@ -69,7 +69,7 @@ struct monitor_config {
 	const char *kind; /* the verb that starts it, for the record */
 	const char *name;
 	int lock_fd;	       /* from registry_claim(); -1: it is not registered, so no socket */
-	bool once;	       /* it ends with its first detached command, and as that does */
+	bool once;	       /* it ends with the command of the request that says first */
 	uint64_t idle_ns;      /* stop when no command has run for this long; 0: never */
 	bool idle_pauses;      /* pause then, instead of stopping */
 	uint64_t wall_ns;      /* stop this long after the start; 0: never */
@@ -163,6 +163,7 @@ struct monitor {
 	struct monitor_job *jobs;
 	struct monitor_job *ended; /* detached ones whose output is kept, newest first */
 	unsigned job_count, job_number;
+	bool has_first;	     /* once: the command has come */
 	uint64_t shell_turn; /* counts how often a client was attached to a shell session */
 	struct loop_timer listen_timer;
 	time_t started;
@@ -221,7 +222,7 @@ void monitor_machine_end(const struct monitor *monitor, char *text, size_t size)
 /* Ends the sandbox gracefully (SIGTERM to the jobs, then power-off), or at once. */
 void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, const char *text);
 
-/* The command that the sandbox ran for (once) has ended. */
+/* The number of the command that the sandbox runs for (once); it has ended. */
 #define MONITOR_JOB_FIRST 1u
 void monitor_end_once(struct monitor *monitor, const struct job_result *result);
 

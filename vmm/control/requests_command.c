@@ -110,6 +110,18 @@ static void copy_text(char *to, size_t size, const char *from)
 	to[length] = '\0';
 }
 
+/* Where the sandbox ends with a command, other clients' commands must not be taken for it. */
+static unsigned next_number(struct monitor *monitor, const json_t *request)
+{
+	if (monitor->config->once && !monitor->has_first && flag_of(request, "first")) {
+		monitor->has_first = true;
+		return MONITOR_JOB_FIRST;
+	}
+	if (monitor->config->once && monitor->job_number < MONITOR_JOB_FIRST)
+		monitor->job_number = MONITOR_JOB_FIRST;
+	return ++monitor->job_number;
+}
+
 struct monitor_job *command_request_job(struct client *client, const json_t *request,
 					const struct command_request *command)
 {
@@ -122,7 +134,7 @@ struct monitor_job *command_request_job(struct client *client, const json_t *req
 	job->monitor = monitor;
 	job->owner = client;
 	job->id = request_id(request);
-	job->number = ++monitor->job_number;
+	job->number = next_number(monitor, request);
 	job->started = time(NULL);
 	copy_text(job->command, sizeof(job->command), command->argv[0]);
 	memset(job->fd, -1, sizeof(job->fd));

@@ -10,7 +10,7 @@ struct start_options {
 	struct sandbox_options base;
 	uint64_t idle_ns, wall_ns;
 	bool idle_pauses; /* after idle_ns; else it stops */
-	bool once;	  /* it ends with its first detached command */
+	bool once;	  /* it ends with the command of a request that says first */
 };
 
 /* --idle and --wall, for a struct start_options. */
