@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/fake_guest.h"
+#include "vmm/base/bytes.h"
 #include "vmm/control/monitor.h"
 
 #define DESCRIPTORS 128
@@ -21,6 +23,7 @@ static struct monitor monitor;
 static struct monitor_config config = {.name = "fuzz", .lock_fd = -1};
 static struct client client;
 static int peer_fd;
+static struct fake_guest guest;
 
 static void stop(struct monitor *stopped, bool at_once)
 {
@@ -45,7 +48,9 @@ static void ready(void *arg, const struct agent_info *info)
 static void begin(void)
 {
 	static const struct agent_channel_hooks hooks = {.ready = ready, .lost = lost};
+	static const struct policy_source source = {.name = "p"};
 	struct machine *machine = &monitor.session.sandbox.machine;
+	struct policy *policy;
 	char directory[] = "/tmp/cordon-fuzz-XXXXXX", path[PATH_MAX];
 	struct err err;
 	int fd[2];
@@ -56,10 +61,19 @@ static void begin(void)
 	monitor.config = &config;
 	monitor.ops = &ops;
 	machine->loop = monitor.session.loop;
+	FUZZ_REQUIRE(policy_parse(&policy, "policy 1\n", 9, &source, &err) == 0);
+	FUZZ_REQUIRE(guard_create(&monitor.session.guard, policy, NULL) == 0);
+	monitor.session.sandbox.config.guard = monitor.session.guard;
 	FUZZ_REQUIRE(agent_channel_create(&machine->channel, monitor.session.loop, &hooks,
 					  machine) == 0);
 	FUZZ_REQUIRE(vsock_create(&machine->devices.vsock, monitor.session.loop, 3, NULL, &err) ==
 		     0);
+	machine->config.memory = MIB(128);
+	fake_guest_init(&guest, MIB(1));
+	FUZZ_REQUIRE(balloon_create(&machine->devices.balloon, monitor.session.loop, &guest.memory,
+				    false) == 0);
+	fake_guest_attach(&guest, balloon_device(machine->devices.balloon));
+	FUZZ_REQUIRE(fake_guest_bring_up(&guest, 0));
 	FUZZ_REQUIRE(console_init(&machine->console, monitor.session.loop, -1) == 0);
 	FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fd) == 0);
 	client = (struct client){.monitor = &monitor, .fd = fd[0]};
@@ -95,6 +109,16 @@ static json_t *any_value(struct fuzz_script *script, unsigned depth)
 	}
 }
 
+static void set_limit(json_t *body, struct fuzz_script *script)
+{
+	uint64_t near = MIB(70) + fuzz_number(script, 4) % MIB(60);
+	json_t *memory =
+		fuzz_below(script, 2) ? any_value(script, 4) : json_integer((json_int_t)near);
+
+	json_object_set_new(body, "op", json_string("limit"));
+	json_object_set_new(body, "memory", memory);
+}
+
 static json_t *a_request(struct fuzz_script *script)
 {
 	static const char *const op[] = {"exec",  "signal", "resize",	"info", "stats", "logs",
@@ -116,6 +140,8 @@ static json_t *a_request(struct fuzz_script *script)
 			one = fuzz_below(script, ARRAY_SIZE(last));
 			json_object_set_new(body, "op", json_string(last[one]));
 			json_object_set_new(body, "guest", any_value(script, 4));
+			if (one == 0)
+				set_limit(body, script);
 		}
 		json_object_set_new(body, "port",
 				    fuzz_below(script, 2) ? json_string("[::1]:8080:80/udp")
@@ -193,6 +219,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	machine_resume(&monitor.session.sandbox.machine);
 	json_decref(monitor.pause_request);
 	monitor.pause_request = NULL;
+	/* No limit holds that the agent was not told of. */
+	FUZZ_REQUIRE(balloon_target(monitor.session.sandbox.machine.devices.balloon) == 0);
 	FUZZ_REQUIRE(!monitor.jobs && monitor.job_count == 0);
 	FUZZ_REQUIRE(open_descriptors() == before);
 	return 0;
