@@ -177,6 +177,12 @@ START_TEST(links_of_a_guest_are_not_followed)
 	ck_assert_int_eq(leads(policy, at("shared/in"), at("shared/d")), -ELOOP);
 	ck_assert_int_eq(leads(policy, at("shared/d/../in"), at("shared/d")), -ELOOP);
 	ck_assert_int_eq(leads(policy, at("astray"), at("plain")), -ELOOP);
+	/* Nor '..' of a directory that a guest can move; it can't move the share itself. */
+	ck_assert_int_eq(leads(policy, at("shared/d/.."), at("shared")), -ELOOP);
+	ck_assert_int_eq(leads(policy, at("shared/d/../../plain"), at("plain")), -ELOOP);
+	ck_assert_int_eq(leads(policy, at("shared/../plain"), at("plain")), 0);
+	ck_assert_int_eq(leads(policy, at("shared/./d"), at("shared/d")), 0);
+	ck_assert_int_eq(leads(fixed, at("shared/d/../../plain"), at("plain")), 0);
 	/* Links that no guest can make: in a share that is read-only, in none. */
 	ck_assert_int_eq(leads(fixed, at("shared/out"), at("plain")), 0);
 	ck_assert_int_eq(leads(none, at("astray"), at("plain")), 0);

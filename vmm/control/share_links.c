@@ -88,8 +88,8 @@ int share_links_check(const struct policy *policy, const char *path, const char 
 
 #define LINKS_MAX 40 /* as the kernel's */
 
-/* Whether a directory is, or lies in, a writable share. */
-static const char *writable_share_of(const struct policy *policy, int directory)
+/* Whether a directory lies in a writable share, or, unless inside, is one. */
+static const char *writable_share_of(const struct policy *policy, int directory, bool inside)
 {
 	char link[32], path[PATH_MAX], top[PATH_MAX];
 	const struct policy_share *share;
@@ -103,7 +103,8 @@ static const char *writable_share_of(const struct policy *policy, int directory)
 		share = policy_share(policy, i);
 		/* What can't be told is taken for one. */
 		if (!share->read_only &&
-		    (n < 0 || (realpath(share->host, top) && is_beneath(path, top))))
+		    (n < 0 || (realpath(share->host, top) && is_beneath(path, top) &&
+			       !(inside && strcmp(path, top) == 0))))
 			return share->host;
 	}
 	return NULL;
@@ -146,6 +147,12 @@ static int step(struct walk *walk, struct err *err)
 	memcpy(name, walk->rest, length);
 	name[length] = '\0';
 	memmove(walk->rest, walk->rest + length, strlen(walk->rest + length) + 1);
+	share = strcmp(name, "..") == 0 ? writable_share_of(walk->policy, walk->at, true) : NULL;
+	if (share)
+		return err_set(err, ELOOP,
+			       "the share %.1000s leads through '..' within the share %.1000s, "
+			       "where a guest may move directories: give the path without it",
+			       walk->path, share);
 	next = openat(walk->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (next < 0 || fstat(next, &stat) < 0) {
 		ret = err_sys(err, "share %.1000s", walk->path);
@@ -157,7 +164,7 @@ static int step(struct walk *walk, struct err *err)
 		walk->at = next;
 		return 0;
 	}
-	share = writable_share_of(walk->policy, walk->at);
+	share = writable_share_of(walk->policy, walk->at, false);
 	if (share)
 		ret = err_set(
 			err, ELOOP,

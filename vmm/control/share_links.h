@@ -19,7 +19,8 @@ int share_links_check_share(const struct policy_share *share, const char *path, 
 
 /*
  * Opens a directory, with O_PATH, as open(2) would, but follows no symbolic link that lies in a
- * writable share of the policy: while the sandbox runs, its guest could redirect one at any moment.
+ * writable share of the policy, nor '..' of a directory in one: while the sandbox runs, its guest
+ * could redirect a link, or move the directory, at any moment.
  * The descriptor, or -errno with a message.
  */
 int share_links_open(const struct policy *policy, const char *path, struct err *err);
