@@ -9,14 +9,15 @@ but for those marked "all of it". The first of two lines is cold (the guest has 
 The messages are calls of the guest kernel's functions that send them. "by interrupt" are those whose reply was not there when
 their doorbell returned.
 
---profile DIR keeps the profile by kernel function of each count. --tree N counts git and tar in a writable share of N files,
-which takes the longest.
+--profile DIR keeps the profile by kernel function of each count. --tree N counts git and tar in writable shares of N files and
+in the guest's memory, which takes the longest; with --here on this host, where KVM counts what it emulates, and nothing else.
 
-usage: bench/files/count.py [--build DIR] [--only shares|rootfs|tree] [--tree N] [--profile DIR]
+usage: bench/files/count.py [--build DIR] [--only shares|rootfs|tree] [--tree N [--here]] [--profile DIR]
 """
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -133,9 +134,8 @@ def rootfs(script, _tmp, _files):
     script.do(f"{script.cordon} kill counted")
 
 
-def tree(script, tmp, files):
-    """git and tar of the host in a writable share."""
-    top = os.path.join(tmp, "tree")
+def make_tree(top, files):
+    """A repository of small files, all committed and packed."""
     for first in range(0, files, PER_DIRECTORY):
         directory = os.path.join(top, f"d{first // PER_DIRECTORY}")
         os.makedirs(directory)
@@ -145,18 +145,61 @@ def tree(script, tmp, files):
     git = ["git", "-C", top, "-c", "user.name=bench", "-c", "user.email=b@example.com", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q", "--template="], ["add", "-A"], ["commit", "-q", "-m", "all"], ["gc", "-q"]):
         subprocess.run([*git, *command], check=True)
-    # git has recorded the files of the host, and not their copies.
-    script.do(f"mkdir -p /run/t && cp -rp {top} /run/t/", "sleep 3",
-              f"{script.cordon} start --memory 512M --rootfs host --share /run/t/tree:/w counted",
-              f"{script.cordon} exec counted -- /usr/bin/git --version",
-              f"{script.cordon} exec counted -- /usr/bin/tar --version")
-    script.begin()
-    for what, command in (("git status, files read", "/usr/bin/git -C /w status --porcelain"),
-                          ("git status", "/usr/bin/git -C /w status --porcelain"),
-                          ("tar, cold", "/usr/bin/tar -cf /dev/zero --exclude=./.git -C /w ."),
-                          ("tar, warm", "/usr/bin/tar -cf /dev/zero --exclude=./.git -C /w .")):
-        script.exec(f"writable share: {what}, {files} files, all of it", command)
-    script.do(f"{script.cordon} kill counted")
+
+
+# What is done in a tree, in this order. git has recorded the files as they were before they were copied, so it reads them once.
+TREE = (("git status, files read", "/usr/bin/git -C {} status --porcelain"), ("git status", "/usr/bin/git -C {} status --porcelain"),
+        ("tar, contents cached", "/usr/bin/tar -cf /dev/zero --exclude=./.git -C {} ."))
+PROGRAMS = ("/usr/bin/git --version", "/usr/bin/tar --version")
+# Kinds of trees: options of the share, where the tree is in the guest, how it gets there.
+KINDS = {"strict": ("", "/w", None), "loose": (":cache=loose", "/w", None), "tmpfs": (":ro", "/tmp/w", "cp -a /w /tmp/w")}
+
+
+def tree(script, tmp, files):
+    """git and tar of the host in writable shares, and in the guest's memory."""
+    top = os.path.join(tmp, "tree")
+    make_tree(top, files)
+    for kind, (options, place, prepare) in KINDS.items():
+        # The lab's files are the host's, by 9P: copies in L1's memory reply as a local disk does.
+        script.do(f"mkdir -p /run/t/{kind} && cp -rp {top} /run/t/{kind}/", "sleep 3",
+                  f"{script.cordon} start --memory 512M --rootfs host --share /run/t/{kind}/tree:/w{options} counted",
+                  *(f"{script.cordon} exec counted -- {command}" for command in PROGRAMS))
+        if prepare:
+            script.do(f"{script.cordon} exec counted -- {prepare}")
+        script.begin()
+        for what, command in TREE:
+            script.exec(f"{kind}: {what}, {files} files, all of it", command.format(place))
+        script.do(f"{script.cordon} kill counted", f"rm -r /run/t/{kind}")
+
+
+def tree_here(build, files):
+    """What `tree` counts, on this host, whose KVM emulates ring 0 and counts what it emulates. Each figure is the difference of
+    two runs that differ in their last command."""
+    cordon = os.path.join(build, "cordon")
+    print("| operation | emulated, M | messages |\n|---|---|---|")
+    for kind, (options, place, prepare) in KINDS.items():
+        before = None
+        for last in range(len(TREE) + 1):
+            commands = [*PROGRAMS, *([prepare] if prepare else []), *(command.format(place) for _, command in TREE[:last])]
+            with tempfile.TemporaryDirectory(prefix="cordon-files.") as tmp:
+                make_tree(os.path.join(tmp, "made"), files)
+                shutil.copytree(os.path.join(tmp, "made"), os.path.join(tmp, "tree"))
+                counted = report_here([cordon, "run", "--verbose", "--memory", "512M", "--rootfs", "host", "--share",
+                                       f"{tmp}/tree:/w{options}", "--", "sh", "-ec", "\n".join(commands)])
+            if before:
+                title = f"{kind}: {TREE[last - 1][0]}, {files} files"
+                print(f"| {title} | {(counted[0] - before[0]) / 1e6:.1f} | {counted[1] - before[1]} |", flush=True)
+            before = counted
+
+
+def report_here(command):
+    """(emulated instructions, requests to the file server) of a run."""
+    text = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          check=True).stderr
+    emulated, requests = (re.search(pattern, text) for pattern in (r"KVM insn_emulation (\d+)", r"file system requests (\d+)"))
+    if not emulated:
+        sys.exit("bench/files: this host does not emulate ring 0")
+    return int(emulated[1]), int(requests[1]) if requests else 0
 
 
 def parse(path):
@@ -202,10 +245,14 @@ def main():
     parser.add_argument("--build", default=common.BUILD)
     parser.add_argument("--only", choices=groups, help="one group of operations")
     parser.add_argument("--tree", type=int, default=0, metavar="N", help="files of the tree for git and tar (none)")
+    parser.add_argument("--here", action="store_true", help="count the tree by this host's KVM")
     parser.add_argument("--profile", metavar="DIR", help="keep the profile of each count here")
     args = parser.parse_args()
 
     build = os.path.abspath(args.build)
+    if args.here:
+        tree_here(build, args.tree or 1000)
+        return
     kernel = os.path.realpath(os.path.join(build, "guest", "vmlinux"))
     plugin = boot.build_plugin(build)
     for name, group in groups.items():
