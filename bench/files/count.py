@@ -151,15 +151,15 @@ def make_tree(top, files):
 TREE = (("git status, files read", "/usr/bin/git -C {} status --porcelain"), ("git status", "/usr/bin/git -C {} status --porcelain"),
         ("tar, contents cached", "/usr/bin/tar -cf /dev/zero --exclude=./.git -C {} ."))
 PROGRAMS = ("/usr/bin/git --version", "/usr/bin/tar --version")
-# Kinds of trees: options of the share, where the tree is in the guest, how it gets there.
-KINDS = {"strict": ("", "/w", None), "loose": (":cache=loose", "/w", None), "tmpfs": (":ro", "/tmp/w", "cp -a /w /tmp/w")}
+# Where trees are: options of the share, where the tree is in the guest, how it gets there.
+TREES = {"strict": ("", "/w", None), "loose": (":cache=loose", "/w", None), "tmpfs": (":ro", "/tmp/w", "cp -a /w /tmp/w")}
 
 
 def tree(script, tmp, files):
     """git and tar of the host in writable shares, and in the guest's memory."""
     top = os.path.join(tmp, "tree")
     make_tree(top, files)
-    for kind, (options, place, prepare) in KINDS.items():
+    for kind, (options, place, prepare) in TREES.items():
         # The lab's files are the host's, by 9P: copies in L1's memory reply as a local disk does.
         script.do(f"mkdir -p /run/t/{kind} && cp -rp {top} /run/t/{kind}/", "sleep 3",
                   f"{script.cordon} start --memory 512M --rootfs host --share /run/t/{kind}/tree:/w{options} counted",
@@ -177,7 +177,7 @@ def tree_here(build, files):
     two runs that differ in their last command."""
     cordon = os.path.join(build, "cordon")
     print("| operation | emulated, M | messages |\n|---|---|---|")
-    for kind, (options, place, prepare) in KINDS.items():
+    for kind, (options, place, prepare) in TREES.items():
         before = None
         for last in range(len(TREE) + 1):
             commands = [*PROGRAMS, *([prepare] if prepare else []), *(command.format(place) for _, command in TREE[:last])]
