@@ -426,4 +426,4 @@ def test_bad_options():
             "--net tap=tap0: frames on a tap are not filtered", 'the first net rule of the policy', '"net allow any"', lines=None)
     call("run", "--net-rate", "fast", "--", "true").expect_error("--net-rate", "is not a size")
     call("run", "--net-rate", "1M:0", "--", "true").expect_error("--net-rate", "whole number")
-    call("run", "--net", "lan", "--", "true").expect_error("none, user or tap=")
+    call("run", "--net", "lan", "--", "true").expect_error("is no network: none, user (through the policy) or tap=")

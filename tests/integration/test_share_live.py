@@ -68,13 +68,13 @@ def test_share_live_comes_and_goes():
 def test_share_live_keeps_what_is_open():
     """Files that are open go on, removed ones and working directories too, while shares come and go."""
     write("top/file", "text\n")
-    write("top/d/in", "in\n")
+    write("top/d/inner", "inner\n")
     write("other/file", "other\n")
     with sandbox("box", "--share", f"{top()}:/work"), Guest() as guest:
         assert guest.do("cd /work/d; exec 3<>/work/gone 4</work/file; rm /work/gone") == ""
         for _again in range(2):
             share(f"{work('other')}:/other").expect(0)
-            assert guest.do("cat /other/file; cat in; pwd") == "other\nin\n/work/d\n"
+            assert guest.do("cat /other/file; cat inner; pwd") == "other\ninner\n/work/d\n"
             call("unshare", "box", "/other").expect(0)
         assert guest.do("echo more >&3; cat <&4") == "text\n"
         # A program that works on files all the while notices nothing.
