@@ -90,9 +90,11 @@ class Shell:
         """Run a line, which does not read the next ones; return what was printed until it had ended."""
         self.popen.stdin.write(f"{{ {command}\n}} </dev/null\necho {END}\n")
         printed = []
-        while (line := self.lines.get(timeout=150 * cordon.TIME_SCALE)) != END:
+        while not (line := self.lines.get(timeout=150 * cordon.TIME_SCALE)).endswith(END):
             printed.append(line)
-        return printed
+        # What script(1) types at the end of its input may be echoed, without a newline.
+        rest = line[:-len(END)].replace("^@", "").replace("^D\b\b", "")
+        return printed + [rest] if rest else printed
 
     def close(self):
         self.popen.stdin.write("kill $(jobs -p) 2>/dev/null; wait; exit\n")
