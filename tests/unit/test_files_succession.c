@@ -177,26 +177,35 @@ START_TEST(a_root_goes)
 }
 END_TEST
 
-/* What was made is counted once, also what has no name any more. */
-START_TEST(what_was_made_counts_on)
+/* A server of the host's directory, in which BOUND bytes may be made. */
+#define BOUND 20480
+
+static void begin_bounded(void)
 {
-	uint64_t node[2], fh[2], more, more_fh;
-	char block[8192] = {0};
 	struct err err = {""};
 	const struct files_client_config config = {
-		.bytes_max = 20480, .files_max = 20480, .ops = &told_ops};
+		.bytes_max = BOUND, .files_max = BOUND, .ops = &told_ops};
 
 	begin_host(NULL, false);
 	ck_assert_int_eq(files_client_create(&files, loop, &config, &err), 0);
 	ck_assert_int_eq(files_client_add(files, 0, &host.share, FUSED_STRICT), 0);
 	files_client_begin(files);
 	greet();
+}
+
+/* What was made is counted once, also what has no name any more. */
+START_TEST(what_was_made_counts_on)
+{
+	uint64_t node[2], fh[2], more, more_fh;
+	char block[8192] = {0};
+
+	begin_bounded();
 	fh[0] = created("a", &node[0]);
 	fh[1] = created("b", &node[1]);
 	ck_assert_int_eq(fc_write(client, node[0], fh[0], 0, block, 8192, 0), 0);
 	ck_assert_int_eq(fc_write(client, node[1], fh[1], 0, block, 8192, 0), 0);
 	ck_assert_int_eq(fc_unlink(client, ROOT, "a"), 0);
-	begin_next(20480, true, 0);
+	begin_next(BOUND, true, 0);
 	succeed();
 	more_fh = created("c", &more);
 	ck_assert_int_eq(fc_write(client, more, more_fh, 0, block, 8192, 0), ENOSPC);
@@ -213,22 +222,15 @@ START_TEST(what_was_made_counts_on_without_roots)
 {
 	uint64_t node, fh;
 	char block[8192] = {0};
-	struct err err = {""};
-	const struct files_client_config config = {
-		.bytes_max = 20480, .files_max = 20480, .ops = &told_ops};
 
-	begin_host(NULL, false);
-	ck_assert_int_eq(files_client_create(&files, loop, &config, &err), 0);
-	ck_assert_int_eq(files_client_add(files, 0, &host.share, FUSED_STRICT), 0);
-	files_client_begin(files);
-	greet();
+	begin_bounded();
 	fh = created("a", &node);
 	ck_assert_int_eq(fc_write(client, node, fh, 0, block, 8192, 0), 0);
 	ck_assert_int_eq(fc_write(client, node, fh, 8192, block, 8192, 0), 0);
 	ck_assert_int_eq(fc_release(client, node, fh), 0);
-	begin_next(20480, false, 0);
+	begin_next(BOUND, false, 0);
 	succeed();
-	begin_next(20480, true, 0);
+	begin_next(BOUND, true, 0);
 	succeed();
 	greet();
 	fh = created("b", &node);
