@@ -3,6 +3,7 @@
 #ifndef CORDON_BASE_FD_H
 #define CORDON_BASE_FD_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,6 +21,12 @@ ssize_t fd_pread_full(int fd, void *to, size_t length, off_t offset);
 
 /* Writes all length bytes. 0 or -errno. */
 int fd_write_full(int fd, const void *from, size_t length);
+
+/*
+ * The path of what is open, as the kernel knows it; " (deleted)" may stand behind one that is gone.
+ * 0 or -errno, and then the path is empty.
+ */
+int fd_real_path(int fd, char path[PATH_MAX]);
 
 /*
  * Wakes the reader of an eventfd (EFD_NONBLOCK). Where its counter is full the reader has been

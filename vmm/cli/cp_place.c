@@ -55,14 +55,11 @@ int cp_open_target(const char *path, const char *source_name, char name[PATH_MAX
 /* The real name of "." and "link/": the directory's own, not the link's. */
 static int real_name(int fd, const char *path, char name[NAME_MAX + 1], struct err *err)
 {
-	char link[32], real[PATH_MAX], *slash;
-	ssize_t n;
+	char real[PATH_MAX], *slash;
+	int ret = fd_real_path(fd, real);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, real, sizeof(real) - 1);
-	if (n < 0)
-		return err_sys(err, "%s", path);
-	real[n] = '\0';
+	if (ret < 0)
+		return err_code(err, -ret, "%s", path);
 	slash = strrchr(real, '/');
 	if (!slash || !slash[1] || strlen(slash + 1) > NAME_MAX)
 		return err_set(err, EINVAL, "cp: %s: give a path that ends with a name", path);

@@ -33,20 +33,6 @@ static const struct option_entry entries[] = {
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
 
-/* The directory's path, as the kernel knows it: what is checked is what is shared. */
-static int real_path(int fd, char path[PATH_MAX], const char *given, struct err *err)
-{
-	char link[32];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, PATH_MAX - 1);
-	if (n < 0)
-		return err_sys(err, "share %s", given);
-	path[n] = '\0';
-	return 0;
-}
-
 /* Whether it can be a share at all; where its file system hangs, this waits, and no sandbox. */
 static int try_open(const struct policy_share *share, int fd, struct err *err)
 {
@@ -97,7 +83,10 @@ static int add(const char *name, struct policy_options *parsed, const struct pol
 
 	if (fd < 0)
 		return fd;
-	ret = real_path(fd, path, parsed->share_path[0], err);
+	/* What is checked is what is shared. */
+	ret = fd_real_path(fd, path);
+	if (ret < 0)
+		err_code(err, -ret, "share %s", parsed->share_path[0]);
 	share->host = path;
 	if (ret == 0)
 		ret = try_open(share, fd, err);

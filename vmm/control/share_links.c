@@ -91,20 +91,17 @@ int share_links_check(const struct policy *policy, const char *path, const char 
 /* Whether a directory lies in a writable share, or, unless inside, is one. */
 static const char *writable_share_of(const struct policy *policy, int directory, bool inside)
 {
-	char link[32], path[PATH_MAX], top[PATH_MAX];
+	char path[PATH_MAX], top[PATH_MAX];
 	const struct policy_share *share;
-	ssize_t n;
+	int ret = fd_real_path(directory, path);
 	size_t i;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
-	n = readlink(link, path, sizeof(path) - 1);
-	path[n < 0 ? 0 : n] = '\0';
 	for (i = 0; i < policy_share_count(policy); i++) {
 		share = policy_share(policy, i);
 		/* What can't be told is taken for one. */
 		if (!share->read_only &&
-		    (n < 0 || (realpath(share->host, top) && is_beneath(path, top) &&
-			       !(inside && strcmp(path, top) == 0))))
+		    (ret < 0 || (realpath(share->host, top) && is_beneath(path, top) &&
+				 !(inside && strcmp(path, top) == 0))))
 			return share->host;
 	}
 	return NULL;
