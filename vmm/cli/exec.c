@@ -81,37 +81,38 @@ static int parse(struct exec_options *options, int argc, char **argv, struct err
 	return command_options_check(argv[0], &options->command, err);
 }
 
-static json_t *make_request(const struct exec *exec, json_t *argv)
+static json_t *make_request(const struct exec *exec, struct err *err)
 {
 	const struct command_options *command = &exec->options->command;
+	json_t *request = request_exec("exec", command, exec->options->argv, err);
 	uint16_t rows, columns;
 
 	terminal_size(&exec->terminal, &rows, &columns);
-	return json_pack("{s:i,s:s,s:o,s:o*,s:s*,s:s*,s:b,s:i,s:i,s:I,s:b}", "id", EXEC_ID, "op",
-			 "exec", "argv", argv, "env", request_words(command->env), "workdir",
-			 command->workdir, "user", command->user, "tty", command->terminal, "rows",
-			 (int)rows, "columns", (int)columns, "timeout_ms",
-			 (json_int_t)(command->timeout_ns / 1000000), "detach",
-			 exec->options->detach);
+	if (request)
+		json_object_update_new(request,
+				       json_pack("{s:i,s:b,s:i,s:i,s:b}", "id", EXEC_ID, "tty",
+						 command->terminal, "rows", (int)rows, "columns",
+						 (int)columns, "detach", exec->options->detach));
+	return request;
 }
 
 static int send_request(struct exec *exec, struct err *err)
 {
 	int streams[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
 	unsigned count = exec->options->detach ? 0 : ARRAY_SIZE(streams);
-	json_t *argv = request_words((const char *const *)exec->options->argv);
+	json_t *request = make_request(exec, err);
 	int ret;
 
-	if (!argv)
-		return err_set(err, EINVAL, "exec: an argument is not valid UTF-8");
+	if (!request)
+		return -EINVAL;
 	if (count > 0 && isatty(STDIN_FILENO)) {
 		if (pipe2(exec->typed_fd, O_CLOEXEC) < 0) {
-			json_decref(argv);
+			json_decref(request);
 			return err_sys(err, "pipe");
 		}
 		streams[0] = exec->typed_fd[0];
 	}
-	ret = client_send(exec->socket_fd, make_request(exec, argv), streams, count, err);
+	ret = client_send(exec->socket_fd, request, streams, count, err);
 	fd_close(&exec->typed_fd[0]);
 	if (ret == 0 && exec->typed_fd[1] >= 0)
 		fcntl(exec->typed_fd[1], F_SETFL, O_NONBLOCK);

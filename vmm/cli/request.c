@@ -16,7 +16,8 @@ void request_print_planted(const struct message *reply)
 		log_warning("%s", json_string_value(text));
 }
 
-json_t *request_words(const char *const *words)
+/* A list that ends with NULL. NULL: one is not UTF-8, or out of memory. */
+static json_t *list_of(const char *const *words)
 {
 	json_t *list = json_array();
 
@@ -26,6 +27,23 @@ json_t *request_words(const char *const *words)
 			return NULL;
 		}
 	return list;
+}
+
+json_t *request_exec(const char *verb, const struct command_options *command, char *const *argv,
+		     struct err *err)
+{
+	json_t *words = list_of((const char *const *)argv), *env = list_of(command->env);
+
+	if (!words || !env) {
+		err_set(err, EINVAL, "%s: %s is not valid UTF-8", verb,
+			words ? "a variable" : "an argument");
+		json_decref(words);
+		json_decref(env);
+		return NULL;
+	}
+	return json_pack("{s:s,s:o,s:o,s:s*,s:s*,s:I}", "op", "exec", "argv", words, "env", env,
+			 "workdir", command->workdir, "user", command->user, "timeout_ms",
+			 (json_int_t)(command->timeout_ns / 1000000));
 }
 
 int request_send(const char *name, json_t *request, struct err *err)

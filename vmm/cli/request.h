@@ -5,6 +5,7 @@
 
 #include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
+#include "vmm/launch/command_options.h"
 
 /* Time limit for replies that a monitor can send at once. */
 #define PATIENCE_MS 3000
@@ -12,8 +13,12 @@
 /* Warns of what the guest may have left in shares that would make git on the host run programs. */
 void request_print_planted(const struct message *reply);
 
-/* A list of words that ends with NULL. NULL: one is not UTF-8, or out of memory. */
-json_t *request_words(const char *const *words);
+/*
+ * The request `exec` of a command, which the caller may add to; verb: for messages. NULL with a
+ * message, as of an argument that is not UTF-8.
+ */
+json_t *request_exec(const char *verb, const struct command_options *command, char *const *argv,
+		     struct err *err);
 
 /* Sends the request, which is consumed, to a sandbox. 0 or -errno with a message. */
 int request_send(const char *name, json_t *request, struct err *err);

@@ -27,23 +27,13 @@ static int make_name(char name[SANDBOX_NAME_MAX + 1], struct err *err)
 
 static int start_command(const struct run_options *options, const char *name, struct err *err)
 {
-	const struct command_options *command = &options->command;
-	json_t *argv = request_words((const char *const *)options->argv);
-	struct message reply;
-	int ret;
+	json_t *request = request_exec("run", &options->command, options->argv, err);
 
-	if (!argv)
-		return err_set(err, EINVAL, "run: an argument is not valid UTF-8");
-	ret = client_request_once(
-		name, 0,
-		json_pack("{s:s,s:o,s:o*,s:s*,s:s*,s:I,s:b,s:b}", "op", "exec", "argv", argv, "env",
-			  request_words(command->env), "workdir", command->workdir, "user",
-			  command->user, "timeout_ms", (json_int_t)(command->timeout_ns / 1000000),
-			  "detach", 1, "first", 1),
-		&reply, err);
-	if (ret == 0)
-		message_clear(&reply);
-	return ret;
+	if (!request)
+		return -EINVAL;
+	json_object_set_new(request, "detach", json_true());
+	json_object_set_new(request, "first", json_true());
+	return request_send(name, request, err);
 }
 
 /* A sandbox without its command has no purpose. */
