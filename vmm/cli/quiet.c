@@ -4,7 +4,7 @@
 #include "vmm/base/log.h"
 #include "vmm/cli/verb.h"
 
-static int set_quiet(void *arg, const char *value, struct err *err)
+int quiet_set(void *arg, const char *value, struct err *err)
 {
 	(void)arg;
 	(void)value;
@@ -15,7 +15,7 @@ static int set_quiet(void *arg, const char *value, struct err *err)
 
 static const struct option_entry entries[] = {
 	{"quiet", 'q', OPTION_CALL, NULL, "print no warnings and no progress, only errors",
-	 .set = set_quiet},
+	 .set = quiet_set},
 };
 
 const struct option_table quiet_option_table = {"Messages", entries, ARRAY_SIZE(entries)};

@@ -28,15 +28,6 @@ static int set_verbose(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_quiet(void *arg, const char *value, struct err *err)
-{
-	(void)arg;
-	(void)value;
-	(void)err;
-	log_set_level(LOG_LEVEL_ERROR);
-	return 0;
-}
-
 static int set_name(void *arg, const char *value, struct err *err)
 {
 	((struct run_options *)arg)->name = value;
@@ -58,7 +49,7 @@ static const struct option_entry entries[] = {
 	 .offset = offsetof(struct run_options, entrypoint)},
 	{"rm", 0, OPTION_FLAG, NULL, "no effect: the sandbox of a run never stays",
 	 .offset = offsetof(struct run_options, no_effect)},
-	{"quiet", 'q', OPTION_CALL, NULL, "print no warnings, only errors", .set = set_quiet},
+	{"quiet", 'q', OPTION_CALL, NULL, "print no warnings, only errors", .set = quiet_set},
 	{"detach", 'd', OPTION_FLAG, NULL,
 	 "run in the background, and print the sandbox's name; it ends with CMD",
 	 "Returns once CMD has been started, with no input. `cordon logs NAME` shows what it "

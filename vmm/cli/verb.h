@@ -86,6 +86,7 @@ int verb_words(const struct verb_words *words, const struct option_set *sets, si
 
 /* -q: no warnings and no progress. Its argument is not used. */
 extern const struct option_table quiet_option_table;
+int quiet_set(void *arg, const char *value, struct err *err);
 
 /* -EINVAL with a message that says what the word means here, or suggests the nearest verb. */
 int verb_unknown(const char *name, struct err *err);
