@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
 #include "vmm/control/requests.h"
@@ -139,8 +140,8 @@ static void forget_link(struct monitor *monitor, bool served)
 	monitor->share.link = NULL;
 }
 
-/* Undoes the steps before it is served: failure, which is copied, is the reply. */
-static void undo(struct monitor *monitor, const char *failure)
+/* Takes it out of the policy and the list. The failure, which is copied, is the reply to come. */
+static void retract(struct monitor *monitor, const char *failure, bool served)
 {
 	struct monitor_share *change = &monitor->share;
 	struct err err;
@@ -149,8 +150,14 @@ static void undo(struct monitor *monitor, const char *failure)
 	note(monitor, "unshare", change->link->share.guest, change->failure);
 	if (share_from_policy(monitor, change->link->share.guest, &err) < 0)
 		log_warning("the policy keeps a share that failed: %s", err.text);
-	forget_link(monitor, false);
-	finish(monitor, change->failure);
+	forget_link(monitor, served);
+}
+
+/* Undoes the steps before it is served. */
+static void undo(struct monitor *monitor, const char *failure)
+{
+	retract(monitor, failure, false);
+	finish(monitor, monitor->share.failure);
 }
 
 /* The guest could not mount it: whether it is served or not, nothing uses it. */
@@ -186,11 +193,7 @@ static void mounted(struct monitor *monitor, int error)
 		finish(monitor, NULL);
 		return;
 	}
-	snprintf(change->failure, sizeof(change->failure), "%s", err.text);
-	note(monitor, "unshare", change->link->share.guest, change->failure);
-	if (share_from_policy(monitor, change->link->share.guest, &err) < 0)
-		log_warning("the policy keeps a share that failed: %s", err.text);
-	forget_link(monitor, true);
+	retract(monitor, err.text, true);
 	if (shares_replace(shares_of(monitor), withdrawn, monitor, &err) < 0)
 		withdrawn(monitor, err.text);
 }
@@ -210,14 +213,9 @@ static void served(void *arg, const char *failure)
 /* The path of the client's directory, as the host's kernel knows it. */
 static int path_of(int fd, char path[PATH_MAX], struct err *err)
 {
-	char link[32];
 	struct stat own, there;
-	ssize_t n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, PATH_MAX - 1);
-	path[n < 0 ? 0 : n] = '\0';
-	if (n < 0 || fstat(fd, &own) < 0 || !S_ISDIR(own.st_mode))
+	if (fd_real_path(fd, path) < 0 || fstat(fd, &own) < 0 || !S_ISDIR(own.st_mode))
 		return err_set(err, ENOTDIR, "share: the descriptor is not one of a directory");
 	if (path[0] != '/' || stat(path, &there) < 0 || there.st_dev != own.st_dev ||
 	    there.st_ino != own.st_ino)
