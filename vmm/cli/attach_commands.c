@@ -200,7 +200,7 @@ const struct attach_command attach_commands[] = {
 	{"why", "[SEQ]", "explain a denial", .verb = "why", .make = name_and_words},
 	{"audit", "[OPTIONS]", "show what was decided", .verb = "audit", .make = name_and_words},
 	{"share", "DIR", "share a directory",
-	 .later = "shares are fixed when a sandbox starts: see 'cordon help start'"},
+	 .later = "'cordon share NAME HOST:GUEST' adds one from another terminal"},
 	{"publish", "HOSTPORT:PORT", "forward a port of the host to the sandbox", .verb = "publish",
 	 .make = name_and_words},
 	{"cp", "FROM TO", "copy files; a path of the sandbox begins with ':'", .verb = "cp",
