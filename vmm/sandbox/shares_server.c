@@ -204,29 +204,25 @@ int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, s
 	return ret;
 }
 
-/* link NULL: of a share that is gone. */
-static void save_link(unsigned number, const struct share_link *link, struct pack *to)
-{
-	pack_u8(to, (uint8_t)number);
-	pack_u8(to, link && link->share.read_only);
-	pack_text(to, link ? link->share.guest : "");
-	pack_text(to, link ? link->host : "");
-}
-
 /* Also the numbers of shares that are gone, without paths: the guest may still know them. */
 static void save_links(const struct shares *shares, struct pack *to)
 {
 	const unsigned count = link_count(shares);
 	uint64_t gone = shares->used;
+	const struct share_link *link;
 	unsigned i;
 
 	for (i = 0; i < shares->count; i++)
 		gone &= ~(UINT64_C(1) << shares->link[i]->number);
 	pack_u32(to, count + (unsigned)__builtin_popcountll(gone));
-	for (i = 0; i < count; i++)
-		save_link(link_at(shares, i)->number, link_at(shares, i), to);
-	for (; gone; gone &= gone - 1)
-		save_link((unsigned)__builtin_ctzll(gone), NULL, to);
+	for (i = 0; i < count || gone; i++) {
+		link = i < count ? link_at(shares, i) : NULL;
+		pack_u8(to, (uint8_t)(link ? link->number : (unsigned)__builtin_ctzll(gone)));
+		pack_u8(to, link && link->share.read_only);
+		pack_text(to, link ? link->share.guest : "");
+		pack_text(to, link ? link->host : "");
+		gone &= link ? gone : gone - 1;
+	}
 }
 
 int shares_save(struct shares *shares, bool mounted, struct pack *state, struct err *err)
