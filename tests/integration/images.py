@@ -90,7 +90,8 @@ def packed(data, number):
     return gzip.compress(data) if number % 3 == 0 else data
 
 
-def oci_layout(path, layers, **settings):
+def oci_layout(path, layers, annotations=(), **settings):
+    """An OCI image layout; annotations: of the entries of its index."""
     os.makedirs(os.path.join(path, "blobs/sha256"))
 
     def store(data):
@@ -102,7 +103,8 @@ def oci_layout(path, layers, **settings):
     manifest = json.dumps({"config": store(config),
                            "layers": [store(packed(data, number)) for number, data in enumerate(layers)]}).encode()
     with open(os.path.join(path, "index.json"), "w") as file:
-        json.dump({"schemaVersion": 2, "manifests": [store(manifest)]}, file)
+        json.dump({"schemaVersion": 2, "manifests": [store(manifest) | {"annotations": each} for each in annotations or ({},)]},
+                  file)
     with open(os.path.join(path, "oci-layout"), "w") as file:
         file.write('{"imageLayoutVersion": "1.0.0"}')
     return digest(config)

@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 
 from cordon import Process, call, limit, need_program, run, wait_until, work
-from images import FILE, add, busybox_layers, docker_archive, images, layer, removed
+from images import FILE, add, busybox_layers, docker_archive, images, layer, oci_layout, removed
 
 
 def own_cache():
@@ -85,6 +85,29 @@ def test_an_image_is_named_as_its_archive_says():
     assert sorted(ids) == sorted((first[:12], second[:12])), ids
     call("image", "rm", "box", first[:12], env=cache).expect(0, b"", b"")
     assert listed(cache) == {}
+
+
+@limit(900)
+def test_an_image_is_named_as_its_index_says():
+    """Annotations of an OCI layout are names, as BuildKit, containerd, Skopeo and Podman write them."""
+    cache, names, ref = own_cache(), "io.containerd.image.name", "org.opencontainers.image.ref.name"
+    found = {}
+    for number, (annotations, wanted) in enumerate((
+            ([{names: "docker.io/library/box:1", ref: "1"}, {names: "ghcr.io/me/box:1", ref: "1"}], ["box:1", "ghcr.io/me/box:1"]),
+            ([{ref: "localhost/tool:2"}, {ref: "2"}], ["localhost/tool:2"]), ([{ref: "latest"}], []))):
+        image = oci_layout(work(f"layout{number}"), busybox_layers()[:1], annotations)
+        archive = subprocess.run(["tar", "-cz", "-C", work(f"layout{number}"), "."], stdout=subprocess.PIPE, check=True).stdout
+        # Zeros behind the end, as of a disk's blocks.
+        call("image", "build", "-", stdin=archive + bytes(5000), env=cache).expect(0, f"sha256:{image}\n".encode(), b"")
+        found[image] = wanted
+    assert {image: sorted(entry["names"]) for image, entry in listed(cache).items()} == found
+    oci_layout(work("other"), busybox_layers(), [{names: "docker.io/library/box:1"}, {names: "docker.io/library/host"}])
+    result = call("image", "build", work("other"), env=cache).expect(0)
+    assert b"box:1 stays the name of another image: --tag box:1 moves it" in result.stderr, result
+    assert b"the archive's name host is no name for an image here" in result.stderr, result
+    call("image", "build", work("layout0"), "--ref", "box:2", env=cache).expect_error("it has box:1, ghcr.io/me/box:1")
+    call("image", "build", work("layout0"), "--ref", "ghcr.io/me/box:1", env=cache).expect(0)
+    assert not left()
 
 
 @limit(900)

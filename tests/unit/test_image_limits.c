@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/layer.h"
+#include "vmm/image/stage.h"
 #include "vmm/image/tar.h"
 #include "tests/unit/image_common.h"
 
@@ -213,6 +215,10 @@ static void members(enum compression kind)
 	image.manifest.layer_count = 1;
 	ck_assert_msg(unpack() == 0, "%s", why.text);
 	ck_assert(forged_has(&image, "a", "1"));
+	/* Zeros to the end are no member, and ignored where gzip(1) ignores them. */
+	first.bytes[first.length++] = '\0';
+	forged_write(&image, "both", first.bytes, first.length);
+	ck_assert_int_eq(unpack(), kind == COMPRESSION_GZIP ? 0 : -EPROTO);
 	/* What follows and is no member is refused. */
 	first.bytes[first.length++] = 'x';
 	forged_write(&image, "both", first.bytes, first.length);
@@ -228,6 +234,46 @@ START_TEST(members_follow_each_other)
 	ck_assert_ptr_nonnull(strstr(why.text, "bzip2"));
 	forged_destroy(&image);
 	members(COMPRESSION_ZSTD);
+	forged_destroy(&image);
+}
+END_TEST
+
+/* What image_stage() says to a gzip stream, followed by zeros and a last byte. */
+static int stage_padded(off_t zeros, int last)
+{
+	int fd = openat(image.src_fd, "padded", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), ret;
+	uint8_t byte = (uint8_t)last;
+
+	ck_assert_int_eq(fd_write_full(fd, layer.bytes, layer.length), 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)layer.length + zeros), 0);
+	ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)layer.length + zeros), 1);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+	why.text[0] = '\0';
+	ret = image_stage(fd, "padded", &why);
+	close(fd);
+	if (ret < 0)
+		return ret;
+	close(ret);
+	return 0;
+}
+
+START_TEST(zeros_may_follow_a_gzip_stream)
+{
+	static const off_t zeros[] = {0, 511, 65535, 65536, DECOMPRESS_PADDING - 1};
+	size_t i;
+
+	forged_create(&image);
+	setenv("XDG_CACHE_HOME", image.base, 1);
+	forged_layer(&layer, ENTRIES({'0', "x", "contents"}));
+	forged_compress(&layer, COMPRESSION_GZIP);
+	for (i = 0; i < ARRAY_SIZE(zeros); i++) {
+		ck_assert_msg(stage_padded(zeros[i], '\0') == 0, "%zu: %s", i, why.text);
+		ck_assert_int_eq(stage_padded(zeros[i], 'x'), -EPROTO);
+		ck_assert(i == 0 || strstr(why.text, "damaged"));
+	}
+	ck_assert_int_eq(stage_padded(DECOMPRESS_PADDING, '\0'), -EPROTO);
+	/* Nor does gzip(1) take another member behind them. */
+	ck_assert_int_eq(stage_padded(7, '\x1f'), -EPROTO);
 	forged_destroy(&image);
 }
 END_TEST
@@ -285,5 +331,5 @@ START_TEST(zstd_frames_are_skipped_whole)
 END_TEST
 
 UNIT_MAIN("image_limits", limits_hold, links_do_not_make_directories_deeper, a_bomb_is_refused,
-	  damaged_layers_are_refused, members_follow_each_other, zstd_uses_bounded_memory,
-	  zstd_frames_are_skipped_whole)
+	  damaged_layers_are_refused, members_follow_each_other, zeros_may_follow_a_gzip_stream,
+	  zstd_uses_bounded_memory, zstd_frames_are_skipped_whole)

@@ -29,8 +29,9 @@ static int set_tag(void *arg, const char *value, struct err *err)
 static const struct option_entry build_entries[] = {
 	{"tag", 't', OPTION_CALL, "NAME",
 	 "name of the image in the cache (default: those that the archive gives it)",
-	 "The names of an archive are its RepoTags. None of them takes a name away from another "
-	 "image: `--tag` does.",
+	 "The names of an archive are its RepoTags, or annotations of an OCI index "
+	 "(`io.containerd.image.name`, `org.opencontainers.image.ref.name`). None of them takes a "
+	 "name away from another image: `--tag` does.",
 	 .set = set_tag},
 	{"ref", 0, OPTION_STRING, "NAME",
 	 "the image to take if PATH has several: its reference name or tag",

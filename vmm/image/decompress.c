@@ -188,11 +188,29 @@ static int inflate_some(struct decompressor *stream)
 	return ret;
 }
 
+/* Skips zeros to the end of the input, as blocks of tapes and disks are filled up. 0 there. */
+static int skip_padding(struct decompressor *stream, struct err *err)
+{
+	uint64_t skipped;
+	int ret = 1;
+
+	for (skipped = 0; skipped < DECOMPRESS_PADDING && ret > 0; skipped++) {
+		if (*stream->next != 0)
+			break;
+		use(stream, 1);
+		ret = refill(stream, err);
+	}
+	return ret <= 0 ? ret
+			: err_set(err, EPROTO, "%s's gzip stream is damaged", stream->input.what);
+}
+
 /* At the end of a gzip member: 1 if another one follows. */
 static int next_member(struct decompressor *stream, struct err *err)
 {
 	int ret = refill(stream, err);
 
+	if (ret > 0 && *stream->next == 0)
+		return skip_padding(stream, err);
 	return ret <= 0 ? ret : inflateReset(&stream->zlib) == Z_OK ? 1 : -EIO;
 }
 

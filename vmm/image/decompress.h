@@ -23,6 +23,9 @@
 #define DECOMPRESS_SLACK MIB(16)
 #define DECOMPRESS_RATIO 128
 
+/* Zeros behind the last gzip member that are ignored, as gzip(1) does. */
+#define DECOMPRESS_PADDING MIB(16)
+
 /* The memory that a zstd stream may need, as a power of two: the default limit of zstd(1), too. */
 #define DECOMPRESS_WINDOW_LOG 27
 

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REF_ANNOTATION "org.opencontainers.image.ref.name"
-
 json_t *image_json_parse(const char *name, const char *text, size_t length, struct err *err)
 {
 	json_error_t why;
@@ -159,97 +157,23 @@ static int take_oci_manifest(struct manifest_reading *reading, const json_t *jso
 	return ret;
 }
 
-/* Whether an entry of an index may be the wanted image. One without a platform may be. */
-static bool fits(const json_t *entry, const char *ref)
-{
-	const json_t *platform = json_object_get(entry, "platform");
-	const char *name = manifest_string(json_object_get(entry, "annotations"), REF_ANNOTATION);
-
-	if (platform && (strcmp(manifest_string(platform, "os"), "linux") != 0 ||
-			 strcmp(manifest_string(platform, "architecture"), "amd64") != 0))
-		return false;
-	return !ref || strcmp(name, ref) == 0;
-}
-
-/* The variant of an entry's platform: a baseline runs on every processor. */
-static const char *variant(const json_t *entry)
-{
-	const char *text = manifest_string(json_object_get(entry, "platform"), "variant");
-
-	return text[0] ? text : "v1";
-}
-
-/*
- * Makes entry the choice if there is none or it is for less capable processors. Returns how many
- * others are as good: an entry of the same digest is the same image under another name.
- */
-static size_t compare_choice(const json_t *entry, const json_t **chosen, size_t others)
-{
-	int order = *chosen ? strcmp(variant(entry), variant(*chosen)) : -1;
-
-	if (order < 0) {
-		*chosen = entry;
-		return 0;
-	}
-	return others + (order == 0 && strcmp(manifest_string(*chosen, "digest"),
-					      manifest_string(entry, "digest")) != 0);
-}
-
-/* Adds " NAME (OS/MACHINE)" to a list for messages, as far as it fits. */
-static void list_entry(char *list, size_t size, const json_t *entry)
-{
-	const char *name = manifest_string(json_object_get(entry, "annotations"), REF_ANNOTATION);
-	const json_t *platform = json_object_get(entry, "platform");
-	size_t used = strlen(list);
-
-	used += (size_t)snprintf(list + used, size - used, "%s %.60s", used ? "," : "",
-				 name[0]    ? name
-				 : platform ? ""
-					    : "(without a name)");
-	if (platform && used < size)
-		snprintf(list + used, size - used, "%s%.32s/%.32s%s", name[0] ? " (" : "",
-			 manifest_string(platform, "os"), manifest_string(platform, "architecture"),
-			 name[0] ? ")" : "");
-}
-
-static int choose(const struct manifest_reading *reading, const json_t *list, const char *ref,
-		  const json_t **chosen, struct err *err)
-{
-	char names[256] = "";
-	size_t i, others = 0;
-
-	for (i = 0; i < json_array_size(list); i++) {
-		const json_t *entry = json_array_get(list, i);
-
-		list_entry(names, sizeof(names), entry);
-		if (fits(entry, ref))
-			others = compare_choice(entry, chosen, others);
-	}
-	if (*chosen && others == 0)
-		return 0;
-	if (!*chosen)
-		return err_set(err, ENOENT, "%s: has no linux/amd64 image%s%s%s%s",
-			       reading->source->path, ref ? " called " : "", ref ? ref : "",
-			       names[0] ? ": it has" : "", names);
-	return err_set(err, EINVAL, "%s: has several images: choose one with --ref NAME:%s",
-		       reading->source->path, names);
-}
-
 static int take_index(struct manifest_reading *reading, json_t *index, unsigned depth,
 		      const char *ref, struct err *err)
 {
-	const json_t *chosen = NULL;
+	const json_t *list = json_object_get(index, "manifests"), *chosen = NULL;
 	json_t *json;
-	int ret = choose(reading, json_object_get(index, "manifests"), ref, &chosen, err);
+	int ret = manifest_choose(reading->source->path, list, ref, &chosen, err);
 
 	if (ret < 0)
 		return ret;
+	if (depth == 0)
+		manifest_take_names(reading->manifest, list, chosen);
 	json = read_blob(reading->source, chosen, err);
 	if (!json)
 		return -EPROTO;
 	if (!json_object_get(json, "manifests"))
 		ret = take_oci_manifest(reading, json, err);
-	else if (depth < IMAGE_INDEX_DEPTH) /* ref was for the outer index */
+	else if (depth < IMAGE_INDEX_DEPTH) /* ref and names were for the outer index */
 		ret = take_index(reading, json, depth + 1, NULL, err);
 	else
 		ret = err_set(err, ELOOP, "%s: indexes nested more than %d deep",

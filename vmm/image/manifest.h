@@ -35,13 +35,14 @@ struct image_manifest {
 	unsigned layer_count;
 	/* {"env", "entrypoint", "cmd", "volumes": lists, "workdir", "user": strings} */
 	json_t *settings;
-	json_t *tags; /* RepoTags: a list of at most IMAGE_TAGS_MAX strings; or NULL */
+	json_t *tags; /* names that the archive gives it: at most IMAGE_TAGS_MAX strings; or NULL */
 };
 
 /*
- * Reads and checks all descriptions. ref: which of several images, by the tag of the image's author
- * (org.opencontainers.image.ref.name or RepoTags); NULL: the only one. 0 or -errno with a message.
- * The caller clears the manifest in any case.
+ * Reads and checks all descriptions. ref: which of several images, by a name that its author gave
+ * it (one of its RepoTags; or the annotation org.opencontainers.image.ref.name or
+ * io.containerd.image.name of its entry in index.json); NULL: the only one. 0 or -errno with a
+ * message. The caller clears the manifest in any case.
  */
 int image_manifest_read(struct image_manifest *manifest, const struct image_source *source,
 			const char *ref, struct err *err);

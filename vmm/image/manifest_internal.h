@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by manifest.c, manifest_docker.c and manifest_flat.c. */
+/* Shared by manifest.c, manifest_index.c, manifest_docker.c and manifest_flat.c. */
 #ifndef CORDON_IMAGE_MANIFEST_INTERNAL_H
 #define CORDON_IMAGE_MANIFEST_INTERNAL_H
 
@@ -29,6 +29,16 @@ json_t *manifest_json(const struct image_source *source, const char *name,
 /* Checks a configuration and takes the settings from it, and the digests of the layers, whose
  * number is known. 0 or -errno with a message. */
 int manifest_take_config(struct image_manifest *manifest, const json_t *config, struct err *err);
+
+/*
+ * list: the manifests of an index, which is the archive at path. Chooses one; ref: see
+ * image_manifest_read(). 0 or -errno with a message.
+ */
+int manifest_choose(const char *path, const json_t *list, const char *ref, const json_t **chosen,
+		    struct err *err);
+
+/* Takes the names that the index gives the chosen one, which may have several entries. */
+void manifest_take_names(struct image_manifest *manifest, const json_t *list, const json_t *chosen);
 
 /* list: what manifest.json is. 0 or -errno with a message. */
 int manifest_take_docker(const struct manifest_reading *reading, const json_t *list,
