@@ -33,6 +33,7 @@ import tempfile
 import time
 
 from closing import SUM_LINE, Sum
+from lock_watch import LockWatch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
@@ -245,6 +246,16 @@ def run_pytest(directory, total):
     run_lines(directory, [pytest, os.path.join("tests", directory)], total)
 
 
+def run_watched(name, suite, build):
+    """Run a suite. Where the sanitizers do not make everything slow, say what held the device lock for long."""
+    if name not in ("unit", "guest", "integration"):
+        suite()
+        return
+    with LockWatch(build) as watch:
+        suite()
+        print("\n".join(watch.lines()), flush=True)
+
+
 def failures(lines, flaky):
     """Each `not ok` line, with the first lines that stand indented below it: a long log's end then says what failed."""
     found, room = [], 0
@@ -296,7 +307,7 @@ def main():
     for name, suite in suites.items():
         if name in args.suite or not args.suite and name != "lab":
             begin = time.monotonic()
-            suite()
+            run_watched(name, suite, build)
             print(f"== {name}: {time.monotonic() - begin:.0f} s", flush=True)
     print(total, flush=True)
     return total.status(args.strict)

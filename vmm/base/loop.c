@@ -14,6 +14,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/watch.h"
 
 #define LOOP_BATCH 32
 
@@ -28,6 +29,8 @@ struct loop {
 	struct loop_timer *timers[2];	 /* of the host's time and of guest time; soonest first */
 	uint64_t held_ns, held_since_ns; /* guest time: held so far, and since when; 0: it runs */
 	struct loop_task *tasks, **tasks_end;
+	uint64_t access;     /* of loop_lock_for(), in progress */
+	struct watch *watch; /* over the lock; NULL: none */
 	/* the batch being dispatched: loop_remove() takes its source out */
 	struct epoll_event batch[LOOP_BATCH];
 	int batch_next, batch_count;
@@ -58,6 +61,7 @@ int loop_create(struct loop **out)
 	if (!loop)
 		return -ENOMEM;
 	pthread_mutex_init(&loop->lock, NULL);
+	loop->watch = watch_create();
 	loop->tasks_end = &loop->tasks;
 	loop->wake_fd = -1;
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -85,6 +89,7 @@ void loop_destroy(struct loop *loop)
 	fd_close(&loop->wake_fd);
 	fd_close(&loop->epoll_fd);
 	pthread_mutex_destroy(&loop->lock);
+	watch_destroy(loop->watch);
 	free(loop);
 }
 
@@ -234,6 +239,7 @@ static void run_timers(struct loop *loop, bool guest)
 	       !(guest && loop->held_since_ns)) {
 		timer = loop->timers[guest];
 		loop_timer_stop(loop, timer);
+		watch_call(loop->watch, (const void *)timer->expired);
 		timer->expired(timer->arg);
 	}
 }
@@ -249,6 +255,7 @@ static void run_tasks(struct loop *loop)
 	for (; count > 0 && loop->tasks; count--) {
 		task = loop->tasks;
 		loop_cancel(loop, task);
+		watch_call(loop->watch, (const void *)task->run);
 		task->run(task->arg);
 	}
 }
@@ -283,8 +290,10 @@ static void run_batch(struct loop *loop)
 	for (i = 0; i < loop->batch_count; i++) {
 		loop->batch_next = i + 1;
 		source = loop->batch[i].data.ptr;
-		if (source)
-			source->ready(source->arg, loop->batch[i].events);
+		if (!source)
+			continue;
+		watch_call(loop->watch, (const void *)source->ready);
+		source->ready(source->arg, loop->batch[i].events);
 	}
 	loop->batch_count = 0;
 }
@@ -312,6 +321,7 @@ static int collect_batch(struct loop *loop)
 
 	loop->batch_next = 0;
 	loop->batch_count = 0;
+	watch_end(loop->watch, NULL, 0);
 	if (!loop->alone) {
 		ret = wait_unlocked(loop, timeout);
 		if (ret < 0)
@@ -319,6 +329,7 @@ static int collect_batch(struct loop *loop)
 		timeout = 0;
 	}
 	ret = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, timeout);
+	watch_begin(loop->watch);
 	if (ret < 0)
 		return errno == EINTR ? 0 : -errno;
 	loop->batch_count = ret;
@@ -340,6 +351,7 @@ int loop_run(struct loop *loop)
 		run_tasks(loop);
 	}
 	atomic_store(&loop->stop, false);
+	watch_end(loop->watch, NULL, 0);
 	pthread_mutex_unlock(&loop->lock);
 	return ret;
 }
@@ -357,10 +369,18 @@ void loop_stop(struct loop *loop)
 
 void loop_lock(struct loop *loop)
 {
+	loop_lock_for(loop, 0);
+}
+
+void loop_lock_for(struct loop *loop, uint64_t access)
+{
 	pthread_mutex_lock(&loop->lock);
+	loop->access = access;
+	watch_begin(loop->watch);
 }
 
 void loop_unlock(struct loop *loop)
 {
+	watch_end(loop->watch, __builtin_return_address(0), loop->access);
 	pthread_mutex_unlock(&loop->lock);
 }

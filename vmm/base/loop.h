@@ -96,8 +96,12 @@ void loop_stop(struct loop *loop);
 /* Makes a waiting loop look at its timers and tasks again. From any thread. */
 void loop_wake(struct loop *loop);
 
-/* The device lock, for threads other than the loop's. */
+/*
+ * The device lock, for threads other than the loop's. access: an address that the guest accesses,
+ * for the watch over the lock (watch.h).
+ */
 void loop_lock(struct loop *loop);
+void loop_lock_for(struct loop *loop, uint64_t access);
 void loop_unlock(struct loop *loop);
 
 /* CLOCK_MONOTONIC in nanoseconds. */

@@ -174,7 +174,7 @@ static void handle_mmio(struct vcpu *vcpu)
 
 	if (run->mmio.is_write && bus_write_unlocked(bus, run->mmio.phys_addr, size, value))
 		return;
-	loop_lock(vcpu->vm->loop);
+	loop_lock_for(vcpu->vm->loop, run->mmio.phys_addr);
 	if (run->mmio.is_write) {
 		bus_write(bus, run->mmio.phys_addr, size, value);
 	} else {
@@ -211,7 +211,7 @@ static bool handle_exit(struct vcpu *vcpu, enum vcpu_end *end, struct err *err)
 	*end = VCPU_END_ERROR;
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
-		loop_lock(vcpu->vm->loop);
+		loop_lock_for(vcpu->vm->loop, run->io.port);
 		handle_io(vcpu);
 		loop_unlock(vcpu->vm->loop);
 		return true;
