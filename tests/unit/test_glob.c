@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns of paths: each kind, many at once against a slow matcher, and hostile ones. */
-#include "vmm/policy/glob.h"
+#include "vmm/policy/glob_tree.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -266,5 +266,31 @@ START_TEST(sets_are_bounded)
 }
 END_TEST
 
+/* Names that differ in one byte only, each pattern twice: the second time it is found again. */
+START_TEST(equal_components_share_a_node)
+{
+	const unsigned many = 4000;
+	struct glob_tree *tree = glob_tree_create(&arena);
+	struct glob glob;
+	char text[64];
+	size_t at;
+	unsigned i;
+
+	for (i = 0; i < 2 * many; i++) {
+		sprintf(text, "/w/**/*%05ua*b", i % many);
+		ck_assert_int_eq(glob_compile(&arena, text, strlen(text), &glob, &at, &err), 0);
+		ck_assert_int_eq(glob_tree_add(tree, &glob, i), 0);
+	}
+	/* The root, w, the stars, and what is different. */
+	ck_assert_uint_eq(tree->nodes, 3 + many);
+	ck_assert_int_eq(glob_tree_finish(tree), 0);
+	for (i = 0; i < many; i += 97) {
+		sprintf(text, "/w/x/y%05uazb", i);
+		ck_assert_uint_eq(glob_tree_match(tree, text, strlen(text)), i);
+	}
+	arena_free(&arena);
+}
+END_TEST
+
 UNIT_MAIN("glob", each_kind_matches, many_at_once_match_as_one_by_one, nothing_backtracks,
-	  long_names_are_whole, sets_are_bounded)
+	  long_names_are_whole, sets_are_bounded, equal_components_share_a_node)

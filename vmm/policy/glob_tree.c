@@ -91,8 +91,34 @@ static void put_slot(struct glob_tree *tree, uint32_t parent, uint32_t where, ui
 	tree->slot[slot] = (struct glob_slot){.node = id, .where = where, .hash = (uint32_t)hash};
 }
 
-/* Literals are hashed while the trie is built too, or a large set would take quadratic time. */
-static int grow_table(struct glob_tree *tree, uint32_t slots)
+/* Also the high bits of a word decide about the low ones of the hash. */
+static uint64_t hash_word(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 32;
+}
+
+/* Of an edge that is not literal, for child_for(): equal edges have equal hashes. */
+static uint64_t edge_hash(const struct glob_part *part)
+{
+	uint64_t hash = hash_word(glob_hash(part->prefix, part->prefix_length), part->kind);
+	unsigned i, k;
+
+	if (part->kind != GLOB_WILD)
+		return hash;
+	for (i = 0; i < part->words; i++)
+		hash = hash_word(hash, part->loop[i]);
+	for (i = 0; i < part->count; i++)
+		for (k = 0; k < ARRAY_SIZE(part->set[i].bits); k++)
+			hash = hash_word(hash, part->set[i].bits[k]);
+	return hash;
+}
+
+/*
+ * All edges are hashed while the trie is built, or a large set would take quadratic time. Walks
+ * want literals only, and wild edges by another key (fill_probes()).
+ */
+static int grow_table(struct glob_tree *tree, uint32_t slots, bool building)
 {
 	uint32_t id;
 
@@ -106,35 +132,46 @@ static int grow_table(struct glob_tree *tree, uint32_t slots)
 		if (node->edge->kind == GLOB_LITERAL)
 			put_slot(tree, node->parent, GLOB_WHERE_LITERAL,
 				 glob_hash(node->edge->prefix, node->edge->prefix_length), id);
+		else if (building)
+			put_slot(tree, node->parent, GLOB_WHERE_EDGE, edge_hash(node->edge), id);
 	}
+	return 0;
+}
+
+/* The child with an edge that is not literal, or 0. */
+static uint32_t find_edge(const struct glob_tree *tree, uint32_t parent,
+			  const struct glob_part *part, uint64_t hash)
+{
+	uint32_t slot = glob_slot_of(tree, parent, GLOB_WHERE_EDGE, hash), id;
+
+	for (; (id = tree->slot[slot].node); slot = (slot + 1) & (tree->slots - 1))
+		if (tree->node[id].parent == parent && tree->slot[slot].where == GLOB_WHERE_EDGE &&
+		    tree->slot[slot].hash == (uint32_t)hash && same_part(tree->node[id].edge, part))
+			return id;
 	return 0;
 }
 
 static int child_for(struct glob_tree *tree, uint32_t parent, const struct glob_part *part,
 		     uint32_t *id)
 {
-	uint64_t hash = 0;
+	bool literal = part->kind == GLOB_LITERAL;
+	uint64_t hash;
 	int ret;
 
 	if (tree->slots < 4 * (tree->nodes + 1)) {
-		ret = grow_table(tree, tree->slots ? 4 * tree->slots : 256);
+		ret = grow_table(tree, tree->slots ? 4 * tree->slots : 256, true);
 		if (ret < 0)
 			return ret;
 	}
-	if (part->kind == GLOB_LITERAL) {
-		hash = glob_hash(part->prefix, part->prefix_length);
-		*id = glob_find_literal(tree, parent, part->prefix, part->prefix_length, hash);
-		if (*id)
-			return 0;
-	} else {
-		for (*id = tree->node[parent].child; *id; *id = tree->node[*id].sibling)
-			if (same_part(tree->node[*id].edge, part))
-				return 0;
-	}
+	hash = literal ? glob_hash(part->prefix, part->prefix_length) : edge_hash(part);
+	*id = literal ? glob_find_literal(tree, parent, part->prefix, part->prefix_length, hash)
+		      : find_edge(tree, parent, part, hash);
+	if (*id)
+		return 0;
 	ret = new_node(tree, parent, part, id);
-	if (ret == 0 && part->kind == GLOB_LITERAL)
-		put_slot(tree, parent, GLOB_WHERE_LITERAL, hash, *id);
-	if (ret == 0 && part->kind == GLOB_LITERAL)
+	if (ret == 0)
+		put_slot(tree, parent, literal ? GLOB_WHERE_LITERAL : GLOB_WHERE_EDGE, hash, *id);
+	if (ret == 0 && literal)
 		tree->node[parent].has_literals = true;
 	if (ret == 0 && part->kind == GLOB_TREE)
 		tree->node[parent].star = *id;
@@ -229,7 +266,7 @@ int glob_tree_finish(struct glob_tree *tree)
 
 	while (slots < 4 * tree->nodes)
 		slots *= 4;
-	ret = grow_table(tree, slots);
+	ret = grow_table(tree, slots, false);
 	for (id = 0; ret == 0 && id < tree->nodes; id++) {
 		wild = false;
 		for (child = tree->node[id].child; child; child = tree->node[child].sibling)

@@ -40,6 +40,7 @@ struct glob_tree {
 #define GLOB_WHERE_LITERAL 0u
 #define GLOB_WHERE_PREFIX  0x100u /* and its length */
 #define GLOB_WHERE_SUFFIX  0x200u
+#define GLOB_WHERE_EDGE	   0x300u /* while the trie is built: any edge but a literal one */
 
 static inline uint64_t glob_hash(const char *bytes, size_t length)
 {
