@@ -266,7 +266,41 @@ START_TEST(options_stay_behind_added_lines)
 }
 END_TEST
 
+/* The monitor gives up earlier on a proof than a client, and never says that there is one. */
+START_TEST(comparisons_are_brief)
+{
+	static const char *const lines[] = {"net allow tls b.test:443", "net deny tls a.test:443",
+					    "file read /w/**/*a*b", "file hide /w/x"};
+	static const int wanted[] = {-EPERM, 0, 0, 0};
+	struct policy *policy = good("file write /w/**\nnet ask tls a.test:443\n"), *with;
+	static char text[POLICY_FILE_MAX];
+	size_t used = 0;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		ck_assert_int_eq(policy_add_line(&with, policy, lines[i], &why), 0);
+		ck_assert_int_eq(policy_is_narrower_briefly(with, policy, &why), wanted[i]);
+		ck_assert_int_eq(policy_is_narrower(with, policy, &why), wanted[i]);
+		/* It is about the one rule that is new, wherever it stands. */
+		if (wanted[i])
+			ck_assert_ptr_nonnull(strstr(why.text, "b.test:443 (added:2)"));
+		policy_free(with);
+	}
+	policy_free(policy);
+	used = (size_t)sprintf(text, "policy 1\nshare . /w\n");
+	for (i = 0; i < 1500; i++)
+		used += (size_t)sprintf(text + used, "file read /w/**/*%05ua*b*\n", i);
+	ck_assert_int_eq(policy_parse(&policy, text, used, &here, &why), 0);
+	ck_assert_int_eq(policy_add_line(&with, policy, "file deny /w/**/*c*d*e", &why), 0);
+	ck_assert_int_eq(policy_is_narrower_briefly(with, policy, &why), -EPERM);
+	ck_assert_ptr_nonnull(strstr(why.text, "no proof"));
+	policy_free(with);
+	policy_free(policy);
+}
+END_TEST
+
 UNIT_MAIN("added", an_added_line_decides_and_is_taken_back, nothing_to_take_back,
 	  an_added_approval_overrides_no_denial, a_rule_of_a_file_may_be_covered,
 	  a_line_that_changes_nothing, a_hidden_directory_stays_hidden, lines_that_are_refused,
-	  a_file_called_added, several_files_and_no_room, options_stay_behind_added_lines)
+	  a_file_called_added, several_files_and_no_room, options_stay_behind_added_lines,
+	  comparisons_are_brief)

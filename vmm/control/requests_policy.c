@@ -390,6 +390,8 @@ void op_policy_set(struct client *client, struct message *message)
 		.directory = string_of(message->body, "folder"),
 		.cwd = string_of(message->body, "cwd"),
 		.home = string_of(message->body, "home"),
+		/* The client has looked for rules that decide nothing, which can take a second. */
+		.copied = true,
 	};
 	struct policy_part part[POLICY_PARTS_MAX];
 	const char *net[POLICY_NETS_MAX];

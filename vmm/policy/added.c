@@ -61,6 +61,8 @@ static int make(struct policy **made, const struct policy *policy, const char *a
 
 	*made = NULL;
 	take_files(&parts, policy);
+	/* The others were accepted before; the new one has to change something. */
+	parts.source.copied = length == 0;
 	parts.part[0] = (struct policy_part){.name = POLICY_ADDED, .length = length};
 	if (length == 0) {
 		parts.source.part++;

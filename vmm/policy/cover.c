@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/policy/added.h"
 #include "vmm/policy/product.h"
 
 #define STATES_MAX   8192
 #define WORK_MAX     4000000 /* steps, for all rules of a class: tenths of a second */
+#define WORK_ADDED   300000  /* for an added line, in a monitor whose event loop waits */
 #define SUSPECTS_MAX 64	     /* rules to search for a proof: further ones are accepted */
 
 static int fail_at(const struct rule *rule, struct err *err, const char *text)
@@ -162,17 +164,18 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 	return ret == 0 && proof->covering != GLOB_NONE;
 }
 
-static int check_paths(const struct rule_list *list, bool with_added, struct err *err)
+static int check_paths(const struct rule_list *list, const struct policy_rule *added,
+		       struct err *err)
 {
 	const struct rule *rule;
-	struct proof proof = {.work = WORK_MAX};
+	struct proof proof = {.work = added ? WORK_ADDED : WORK_MAX};
 	unsigned suspects = 0;
 	size_t i;
 	int ret;
 
 	for (i = 0; i < list->count && suspects < SUSPECTS_MAX; i++) {
 		rule = list->rule[i];
-		if (rule->implied || (with_added && !rule->added) ||
+		if (rule->implied || (added && &rule->public != added) ||
 		    decides_example(list, rule, (uint32_t)i))
 			continue;
 		suspects++;
@@ -233,7 +236,7 @@ static int check_granted(const struct rule_list *list, size_t index, struct err 
 	return changes ? 0 : never_decides(rule, above, err);
 }
 
-static int check_net(const struct rule_list *list, bool with_added, struct err *err)
+static int check_net(const struct rule_list *list, const struct policy_rule *added, struct err *err)
 {
 	const struct rule *rule, *above = NULL;
 	unsigned k;
@@ -242,7 +245,7 @@ static int check_net(const struct rule_list *list, bool with_added, struct err *
 
 	for (i = 0; i + list->granted < list->count; i++) {
 		rule = list->rule[i];
-		if (with_added && !rule->added)
+		if (added && &rule->public != added)
 			continue;
 		for (k = 0; k < rule->targets; k++)
 			if (!target_is_covered(list, i, &rule->target[k], &above))
@@ -318,18 +321,17 @@ static int check_shares(const struct policy *policy, struct err *err)
 
 /*
  * Added lines come first, and may well decide all that a rule of a file matches: that rule was
- * checked without them.
+ * checked without them. Of the added lines only the last one is new.
  */
 int policy_check_reachable(const struct policy *policy, struct err *err)
 {
-	const struct policy_source *source = &policy->source;
-	bool with_added = source->parts > 0 && policy_part_is_added(&source->part[0]);
-	int ret = check_paths(&policy->class[POLICY_FILE], with_added, err);
+	const struct policy_rule *added = policy_last_added(policy);
+	int ret = check_paths(&policy->class[POLICY_FILE], added, err);
 
 	if (ret == 0)
-		ret = check_paths(&policy->class[POLICY_EXEC], with_added, err);
+		ret = check_paths(&policy->class[POLICY_EXEC], added, err);
 	if (ret == 0)
-		ret = check_net(&policy->class[POLICY_NET], with_added, err);
+		ret = check_net(&policy->class[POLICY_NET], added, err);
 	if (ret == 0)
 		ret = process_check_reachable(&policy->class[POLICY_PROCESS], err);
 	return ret == 0 ? check_shares(policy, err) : ret;

@@ -18,6 +18,7 @@
 struct comparison {
 	const struct rule_list *child, *parent;
 	enum policy_action child_default, parent_default;
+	uint64_t work;			  /* steps that a search may take */
 	uint32_t child_rule, parent_rule; /* where it failed */
 };
 
@@ -87,7 +88,7 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 {
 	struct product product = {
 		.states_max = STATES_MAX,
-		.work = WORK_MAX,
+		.work = comparison->work,
 		.visit = compare,
 		.arg = comparison,
 	};
@@ -120,9 +121,11 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 }
 
 static int compare_class(const struct policy *child, const struct policy *parent,
-			 enum policy_class class, enum policy_action otherwise, struct err *err)
+			 enum policy_class class, enum policy_action otherwise, uint64_t work,
+			 struct err *err)
 {
 	struct comparison comparison = {
+		.work = work,
 		.child = &child->class[class],
 		.parent = &parent->class[class],
 		.child_default = otherwise,
@@ -208,14 +211,51 @@ static bool target_within(const struct rule_list *child, size_t index,
 	return false;
 }
 
+static bool same_rule(const struct rule *a, const struct rule *b)
+{
+	unsigned k;
+
+	if (a->public.action != b->public.action || a->protocol != b->protocol ||
+	    a->any != b->any || a->methods != b->methods || a->granted != b->granted ||
+	    a->targets != b->targets)
+		return false;
+	for (k = 0; k < a->targets; k++)
+		if (strcmp(a->target[k].text, b->target[k].text) != 0)
+			return false;
+	return true;
+}
+
+/*
+ * The rules of the child that may allow more: from *first on, before *end. Where it has the
+ * parent's rules in the same order and at most one besides, no other one can.
+ */
+static void find_new(const struct rule_list *child, const struct rule_list *parent, size_t *first,
+		     size_t *end)
+{
+	size_t more = child->count - parent->count, at, i;
+
+	*first = 0;
+	*end = child->count;
+	if (child->count < parent->count || more > 1)
+		return;
+	for (at = 0; at < parent->count && same_rule(child->rule[at], parent->rule[at]);)
+		at++;
+	for (i = at; i < parent->count; i++)
+		if (!same_rule(child->rule[i + more], parent->rule[i]))
+			return;
+	*first = at;
+	*end = at + more;
+}
+
 static int compare_net(const struct policy *child, const struct policy *parent, struct err *err)
 {
 	const struct rule_list *list = &child->class[POLICY_NET];
 	const struct rule *rule;
+	size_t i, end;
 	unsigned k;
-	size_t i;
 
-	for (i = 0; i < list->count; i++) {
+	find_new(list, &parent->class[POLICY_NET], &i, &end);
+	for (; i < end; i++) {
 		rule = list->rule[i];
 		for (k = 0; k < rule->targets && rule->public.action != POLICY_ACTION_DENY; k++)
 			if (!target_within(list, i, &rule->target[k], &parent->class[POLICY_NET]))
@@ -300,7 +340,8 @@ static int compare_limits(const struct policy *child, const struct policy *paren
 	return 0;
 }
 
-int policy_is_narrower(const struct policy *child, const struct policy *parent, struct err *err)
+static int compare_all(const struct policy *child, const struct policy *parent, uint64_t work,
+		       uint64_t moves_work, struct err *err)
 {
 	int ret = compare_shares(child, parent, err);
 
@@ -314,15 +355,26 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 	    child->on_ask.way != POLICY_ON_ASK_DENY)
 		ret = err_set(err, EPERM, "it allows more: 'on-ask deny' is missing");
 	if (ret == 0)
-		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, err);
+		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, work, err);
 	/* In a served root file system, files that no rule matches may be read. */
 	if (ret == 0 && (child->source.rootfs || parent->source.rootfs))
-		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, err);
+		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, work, err);
 	if (ret == 0)
-		ret = narrow_moves(child, parent, err);
+		ret = narrow_moves(child, parent, moves_work, err);
 	if (ret == 0)
-		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, err);
+		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, work, err);
 	if (ret == 0)
 		ret = process_is_narrower(child, parent, err);
 	return ret == 0 ? compare_net(child, parent, err) : ret;
+}
+
+int policy_is_narrower(const struct policy *child, const struct policy *parent, struct err *err)
+{
+	return compare_all(child, parent, WORK_MAX, NARROW_MOVES_WORK, err);
+}
+
+int policy_is_narrower_briefly(const struct policy *child, const struct policy *parent,
+			       struct err *err)
+{
+	return compare_all(child, parent, NARROW_BRIEF, NARROW_BRIEF, err);
 }

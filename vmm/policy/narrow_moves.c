@@ -9,7 +9,7 @@
 #include "vmm/policy/product.h"
 
 #define STATES_MAX 50000
-#define WORK_MAX   400000000 /* of all shares together */
+#define LIST_STEPS 8 /* of a search, for each rule of a list that is made */
 
 enum { CHILD, PARENT };
 
@@ -53,7 +53,9 @@ static int make_graph(struct moves *moves)
 		.work = moves->work,
 		.visit = keep_on,
 	};
-	int ret = 0;
+	/* The lists cost as much as a search of a few steps for each rule. */
+	uint64_t fill = LIST_STEPS * (moves->list[CHILD]->count + moves->list[PARENT]->count);
+	int ret = moves->work < fill ? -E2BIG : 0;
 	unsigned l;
 
 	for (l = 0; l < 2 && ret == 0; l++)
@@ -145,11 +147,12 @@ static int compare_share(struct moves *moves, struct err *err)
 }
 
 /* No directory is renamed from one share to another, and none in a share that is read-only. */
-int narrow_moves(const struct policy *child, const struct policy *parent, struct err *err)
+int narrow_moves(const struct policy *child, const struct policy *parent, uint64_t work,
+		 struct err *err)
 {
 	struct moves moves = {
 		.list = {&child->class[POLICY_FILE], &parent -> class[POLICY_FILE]},
-		.work = WORK_MAX,
+		.work = work,
 	};
 	size_t i;
 	int ret = 0;

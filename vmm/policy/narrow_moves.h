@@ -13,9 +13,11 @@
  *
  * Proves that child renames a directory only where parent does, which allows at least as much for
  * every path: any two directories of a share that are alike for child, and that it may write, are
- * alike for parent. 0; -EPERM with a message, also if there is no proof; or -ENOMEM. Sound: 0 is
- * never wrong.
+ * alike for parent. work: steps of the search, for all shares together. 0; -EPERM with a message,
+ * also if there is no proof; or -ENOMEM. Sound: 0 is never wrong.
  */
-int narrow_moves(const struct policy *child, const struct policy *parent, struct err *err);
+#define NARROW_MOVES_WORK 400000000
+int narrow_moves(const struct policy *child, const struct policy *parent, uint64_t work,
+		 struct err *err);
 
 #endif
