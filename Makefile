@@ -193,9 +193,23 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(TEST_LIBS) $(LIBS)
 
+# The same programs with faults: what the library calls is what tests/fault has instead (tests/fault/fault.h).
+FAULT_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/*.c))
+FAULT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/fault/%)
+$(BUILD)/fault/libcordon.a: $(LIB) $(FAULT_OBJ)
+	@mkdir -p $(@D)
+	$(call say,FAULT,$@)
+	$(Q)nm $(FAULT_OBJ) | sed -n 's/.* T fault_\(.*\)/\1 fault_\1/p' >$@.symbols
+	$(Q)objcopy --redefine-syms=$@.symbols $(LIB) $@
+
+$(BUILD)/fault/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(BUILD)/fault/libcordon.a $(FAULT_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(TEST_LIBS) $(LIBS)
+
 # Several tests of one subject may share a file X_common.c: those that include its header.
 define COMMON
-$(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -l '"$(1).h"' tests/unit/test_*.c)): $(BUILD)/obj/$(1).o
+$(foreach program,$(patsubst tests/unit/%.c,%,$(shell grep -l '"$(1).h"' tests/unit/test_*.c)),\
+	$(BUILD)/tests/unit/$(program) $(BUILD)/fault/$(program)): $(BUILD)/obj/$(1).o
 endef
 $(foreach c,$(wildcard tests/unit/*_common.c),$(eval $(call COMMON,$(c:.c=))))
 
@@ -203,7 +217,7 @@ $(foreach c,$(wildcard tests/unit/*_common.c),$(eval $(call COMMON,$(c:.c=))))
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
 AGENT_TESTS    := test_agent test_agent_ends test_agent_files test_agent_filter test_agent_guest test_agent_hosts test_agent_network \
 	test_agent_processes test_agent_proposals test_agent_user
-$(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
+$(AGENT_TESTS:%=$(BUILD)/tests/unit/%) $(AGENT_TESTS:%=$(BUILD)/fault/%): $(AGENT_TEST_OBJ)
 
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
@@ -238,6 +252,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 include bench/bench.mk
 
 unit-build: $(UNIT_BIN)
+fault-build: $(FAULT_BIN)
 guest-tests: $(GUEST_BIN)
 fuzz-build: $(FUZZ_BIN)
 
