@@ -4,8 +4,8 @@
 
 For each program below DIR/fault and each kind of fault (fault.h) the first, second, ... call fails, up to the last one that
 any of its tests makes; with --most N only so many of them, spread over all: the first ones, then ever fewer.
-Where no memory, no descriptor or no room is left a test may fail, for it tests something else; but nothing may
-crash, hang, leave by exit() or be reported by a sanitizer. After EINTR, and after a part of what was asked for, each test must
+Where no memory, no descriptor or no room is left a test may fail, for it tests something else, and even crash or wait in
+its own code; but the code under test may not crash, hang, leave by exit() or be reported by a sanitizer. After EINTR, and after a part of what was asked for, each test must
 pass.
 
 Prints `ok fault.PROGRAM.KIND` or `not ok ...` with the calls that failed, and ends with a line that counts them.
@@ -30,6 +30,9 @@ PROGRAM_HANG_SECONDS = 300
 # check(3)'s line for a test that did not end by itself, and for one whose assertion failed.
 BROKEN = re.compile(r"^\S+:\d+:E:.*$", re.M)
 FAILED = re.compile(r"^\S+:\d+:F:.*$", re.M)
+# Of the C library and the sanitizers.
+CORRUPT = re.compile(r"^(\*\*\* .* detected|(free|malloc|realloc|calloc|munmap_chunk|double free).*\(\)?: .*|.*Sanitizer.*|.*: runtime error: .*)$", re.M)
+WHERE = re.compile(r"^fault: (crash|hang) at(( 0x[0-9a-f]+)*)$", re.M)
 SUM = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
 
 
@@ -60,6 +63,37 @@ def run(path, kind, number, count_file):
     return output.decode("utf-8", "replace"), calls
 
 
+def places(path, output):
+    """Where the code under test crashed or hung, a line each; what the tests themselves did is left out."""
+    found = []
+    for what, addresses in ((match.group(1), match.group(2).split()) for match in WHERE.finditer(output)):
+        lines = subprocess.run(["addr2line", "-s", "-f", "-e", path, *addresses], stdout=subprocess.PIPE, text=True,
+                               check=True).stdout.split("\n") if addresses else []
+        files = subprocess.run(["addr2line", "-e", path, *addresses], stdout=subprocess.PIPE, text=True,
+                               check=True).stdout.split("\n") if addresses else []
+        frames = [(lines[2 * i], files[i].replace(TOP + "/", "")) for i in range(len(addresses))]
+        frames = [(name, file) for name, file in frames if not file.startswith("tests/fault/") and name != "__restore_rt"]
+        if not frames or frames[0][1].startswith(("tests/", "?")):
+            continue
+        # A loop waits for what a test has asked it to wait for.
+        if what == "hang" and frames[0][1].startswith("vmm/base/loop.c"):
+            continue
+        found.append(f"{what} in " + " < ".join(f"{name} {file}" for name, file in frames[:4]))
+    return found
+
+
+def problems_of(path, kind, output):
+    """What is wrong, a line each, with a program that ran with a fault."""
+    if not SUM.search(output):
+        return [output[-500:]]
+    broken, failed = BROKEN.findall(output), FAILED.findall(output)
+    if kind not in MAY_FAIL:
+        return broken + failed
+    wrong = [match.group(0) for match in CORRUPT.finditer(output)] + places(path, output)
+    wrong += [line for line in broken if "Early exit" in line]
+    return wrong
+
+
 def faults_of(path, kind, most):
     """Returns (numbers tried, calls, problems as text) for a program and a kind."""
     problems = []
@@ -71,12 +105,7 @@ def faults_of(path, kind, most):
         numbers = calls_to_fail(calls, most)
         for number in numbers:
             output, _calls = run(path, kind, number, count_file)
-            wrong = BROKEN.findall(output)
-            if kind not in MAY_FAIL:
-                wrong += FAILED.findall(output)
-            if not SUM.search(output):
-                wrong.append(output[-500:])
-            problems += [f"call {number} of {calls}: {line}" for line in wrong]
+            problems += [f"call {number} of {calls}: {line}" for line in problems_of(path, kind, output)]
     return len(numbers), calls, problems
 
 
