@@ -61,6 +61,21 @@ static bool stderr_ready(enum log_level level)
 	return ret != 0;
 }
 
+/* Of a full pipe or disk the kernel may take a part. If stderr is gone there is nowhere to report
+ * it. */
+static void write_line(enum log_level level, const char *line, size_t length)
+{
+	ssize_t n;
+
+	do {
+		n = write(STDERR_FILENO, line, length);
+		if (n > 0) {
+			line += n;
+			length -= (size_t)n;
+		}
+	} while (length > 0 && (n > 0 ? stderr_ready(level) : n < 0 && errno == EINTR));
+}
+
 /* One write(2) a line, so that lines of several processes on one stderr do not interleave. */
 static void log_line(enum log_level level, const char *prefix, const char *fmt, va_list ap)
 {
@@ -76,9 +91,7 @@ static void log_line(enum log_level level, const char *prefix, const char *fmt, 
 	if (!stderr_ready(level))
 		return;
 	progress_hide();
-	if (write(STDERR_FILENO, line, used) < 0) {
-		/* stderr is gone: there is nowhere left to report it. */
-	}
+	write_line(level, line, used);
 }
 
 #define LOG_BODY(level, prefix)                   \

@@ -78,9 +78,12 @@ static void warn_of_word(enum approval_reply reply)
 /* Reads a part of the answer: its length, 0 at the end or if no room is left, or -errno. */
 static ssize_t read_output(struct approval_command *command)
 {
-	ssize_t n = read(command->output.fd, command->answer + command->length,
-			 sizeof(command->answer) - command->length);
+	ssize_t n;
 
+	do {
+		n = read(command->output.fd, command->answer + command->length,
+			 sizeof(command->answer) - command->length);
+	} while (n < 0 && errno == EINTR);
 	if (n > 0)
 		command->length += (size_t)n;
 	return n < 0 ? -errno : n;
