@@ -93,10 +93,12 @@ int fd_write_full(int fd, const void *from, size_t length)
 void fd_notify(int event_fd)
 {
 	const uint64_t one = 1;
+	ssize_t n;
 
-	if (write(event_fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN */
-	}
+	/* EAGAIN: its counter is full. */
+	do {
+		n = write(event_fd, &one, sizeof(one));
+	} while (n < 0 && errno == EINTR);
 }
 
 void fd_raise_limit(void)
