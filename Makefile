@@ -87,6 +87,7 @@ help:
 	@echo "make check-long   everything in its longest form, the whole lab included: hours"
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
+	@echo "make fault     the unit tests with calls that fail: memory, descriptors, disks, EINTR, parts"
 	@echo "make lint      -Werror, formatting, static analysis, include directions, spelling"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
 	@echo "make bench     'cordon bench', with counts in the lab; make bench-limits: counts that grew"
@@ -304,6 +305,11 @@ fuzz: fuzz-build
 		$$target -max_total_time=$(FUZZ_SECONDS) $(BUILD)/fuzz-corpus/$$name \
 			$$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; \
 	done
+
+FAULT_MOST ?= 10
+.PHONY: fault fault-build
+fault: fault-build
+	@tests/fault/run.py --build $(BUILD) --most $(FAULT_MOST)
 
 # Lint compiles every source with -Werror, in a directory of its own (scripts/lint.sh).
 C_SRC := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(GUEST_PROGRAM_SRC) $(wildcard vmm/*.c vmm/cli/tools/*.c \
