@@ -134,19 +134,19 @@ static int copy_block(struct overlay *overlay, uint64_t block)
 {
 	uint8_t bytes[DISK_BLOCK];
 	size_t length = block_bytes(overlay, block);
-	off_t offset = (off_t)(block * DISK_BLOCK);
-	ssize_t n;
+	uint64_t offset = block * DISK_BLOCK;
+	int64_t n;
 
 	if (is_private(overlay, block))
 		return 0;
 	if (blocks_with_room(overlay, block, 1) == 0)
 		return -ENOSPC;
-	n = fd_pread_full(overlay->image_fd, bytes, length, offset);
-	if (n != (ssize_t)length)
+	n = host_file_read(overlay->image_fd, offset, bytes, length);
+	if (n != (int64_t)length)
 		return n < 0 ? (int)n : -EIO;
-	n = pwrite(overlay->fd, bytes, length, offset);
-	if (n != (ssize_t)length)
-		return n < 0 ? -errno : -ENOSPC;
+	n = host_file_write(overlay->fd, offset, bytes, length);
+	if (n != (int64_t)length)
+		return n < 0 ? (int)n : -ENOSPC;
 	set_private(overlay, block);
 	return 0;
 }
