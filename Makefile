@@ -89,6 +89,7 @@ help:
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
 	@echo "make fault     the unit tests with calls that fail: memory, descriptors, disks, EINTR, parts"
 	@echo "make lint      -Werror, formatting, static analysis, include directions, spelling"
+	@echo "make limits    docs/limits.md, from the constants"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
 	@echo "make bench     'cordon bench', with counts in the lab; make bench-limits: counts that grew"
 	@echo "make deb       a Debian package, build/cordon_$(VERSION)_amd64.deb; make check-deb tests it in a new Debian 12"
@@ -252,7 +253,17 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 
 include bench/bench.mk
 
-unit-build: $(UNIT_BIN)
+# docs/limits.md is made from the constants; a test compares it.
+$(BUILD)/mklimits: $(BUILD)/obj/tests/limits/mklimits.o $(BUILD)/obj/tests/limits/table.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS)
+
+.PHONY: limits
+limits: $(BUILD)/mklimits
+	$(call say,GEN,docs/limits.md)
+	$(Q)$(BUILD)/mklimits >docs/limits.md.new && mv docs/limits.md.new docs/limits.md
+
+unit-build: $(UNIT_BIN) $(BUILD)/mklimits
 fault-build: $(FAULT_BIN)
 guest-tests: $(GUEST_BIN)
 fuzz-build: $(FUZZ_BIN)

@@ -12,10 +12,6 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 
-/* Chains taken, and bytes read, in one turn; then other devices have theirs. */
-#define TURN_CHAINS 64
-#define TURN_BYTES  BLK_INLINE_BYTES
-
 /* Chains that the driver sees at once: each of its looks takes a cache line from this thread. */
 #define PUBLISH 8
 
@@ -186,7 +182,7 @@ static void take_turn(struct blk *blk)
 
 	blk->turn_bytes = 0;
 	while (blk->free && empty < queues) {
-		if (chains++ == TURN_CHAINS || blk->turn_bytes >= TURN_BYTES) {
+		if (chains++ == BLK_TURN_CHAINS || blk->turn_bytes >= BLK_TURN_BYTES) {
 			loop_defer(blk->loop, &blk->again);
 			return;
 		}

@@ -12,6 +12,10 @@
 /* The longest read that the event thread does itself. */
 #define BLK_INLINE_BYTES (1u << 20)
 
+/* Chains taken, and bytes read, in one turn; then other devices have theirs. */
+#define BLK_TURN_CHAINS 64
+#define BLK_TURN_BYTES	BLK_INLINE_BYTES
+
 /* The header of a request, and a range of a discard or write-zeroes (5.2.6). */
 #define BLK_HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 #define BLK_RANGE_BYTES	 sizeof(struct virtio_blk_discard_write_zeroes)

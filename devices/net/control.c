@@ -3,7 +3,6 @@
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-#define TURN_COMMANDS 16
 /* Class, command, number of pairs (le16). */
 #define COMMAND_LENGTH (sizeof(struct virtio_net_ctrl_hdr) + sizeof(struct virtio_net_ctrl_mq))
 
@@ -48,7 +47,7 @@ void net_control_run(struct net_card *card)
 	if (!net_control_is(card, queue) || queue >= card->device.queue_count ||
 	    !virtqueue_active(&card->device.queue[queue]))
 		return;
-	for (turn = 0; turn < TURN_COMMANDS; turn++) {
+	for (turn = 0; turn < NET_TURN_COMMANDS; turn++) {
 		if (virtio_device_pop(&card->device, queue, &card->taken) <= 0)
 			return;
 		written = 0;

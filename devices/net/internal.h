@@ -11,6 +11,13 @@
 #include "vmm/base/ring.h"
 
 /* The header of a frame (5.1.6), the same both ways. */
+/* Limits of one turn, of frames of the guest and of frames for it; then other devices have theirs.
+ */
+#define NET_TURN_CHAINS	  64
+#define NET_TURN_BYTES	  (256u << 10)
+#define NET_TURN_FRAMES	  64
+#define NET_TURN_COMMANDS 16
+
 #define NET_HEADER	     sizeof(struct virtio_net_hdr_v1)
 #define NET_HEADER_AT(field) offsetof(struct virtio_net_hdr_v1, field)
 

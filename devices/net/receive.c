@@ -5,7 +5,6 @@
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-#define TURN_FRAMES 64
 #define CHAINS_MOST 64		     /* buffers that one frame may take up */
 #define PREFIX	    (4 + NET_HEADER) /* of a pending frame: its length, its header */
 
@@ -203,7 +202,7 @@ void net_card_deliver(struct net_card *card)
 	unsigned turn = 0, idle = 0, pairs = card->config.pairs;
 
 	/* The pairs in turn, also where a rate lets few frames pass. */
-	while (turn < TURN_FRAMES && idle < pairs) {
+	while (turn < NET_TURN_FRAMES && idle < pairs) {
 		card->next_given = (card->next_given + 1) % pairs;
 		if (deliver_one(card, card->next_given)) {
 			turn++;
@@ -212,7 +211,7 @@ void net_card_deliver(struct net_card *card)
 			idle++;
 		}
 	}
-	if (turn == TURN_FRAMES)
+	if (turn == NET_TURN_FRAMES)
 		loop_defer(card->loop, &card->deliver);
 	tell_room(card, had_room);
 }

@@ -3,10 +3,6 @@
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-/* Limits of one turn; then other devices have theirs. */
-#define TURN_CHAINS 64
-#define TURN_BYTES  (256u << 10)
-
 /* Reads a frame's header. False: it is malformed, or uses what was not negotiated. */
 static bool read_header(const struct net_card *card, const struct virtio_chain *chain,
 			size_t length, struct net_card_offload *offload)
@@ -71,7 +67,7 @@ static void take_turn(struct net_card *card)
 	unsigned chains = 0, idle = 0;
 	size_t bytes = 0, taken;
 
-	while (chains < TURN_CHAINS && bytes < TURN_BYTES) {
+	while (chains < NET_TURN_CHAINS && bytes < NET_TURN_BYTES) {
 		/* net_card_resume() goes on. */
 		if (card->link && card->ops && !card->ops->room(card->arg))
 			return;

@@ -10,10 +10,6 @@
 
 #define RNG_QUEUE_SIZE 64
 
-/* Limits of one turn; other devices have theirs after it. No chain gets more than TURN_BYTES. */
-#define TURN_BYTES  (64u << 10)
-#define TURN_CHAINS 32
-
 /* The bytes available after a pause, and how long to wait when they are used up. */
 #define BURST_BYTES (256u << 10)
 #define REFILL_NS   10000000u
@@ -54,10 +50,10 @@ static void serve(struct rng *rng)
 {
 	struct virtio_device *device = &rng->device;
 	uint64_t allowance = bucket_available(&rng->allowance, loop_now_ns());
-	uint32_t written, turn = TURN_BYTES;
+	uint32_t written, turn = RNG_TURN_BYTES;
 	unsigned chains;
 
-	for (chains = 0; chains < TURN_CHAINS && turn > 0; chains++) {
+	for (chains = 0; chains < RNG_TURN_CHAINS && turn > 0; chains++) {
 		if (allowance == 0) {
 			if (virtqueue_has_chain(&device->queue[0]))
 				loop_timer_start(rng->loop, &rng->refill, REFILL_NS);

@@ -11,6 +11,12 @@
 
 #define RNG_BYTES_PER_SECOND (4u << 20)
 
+/*
+ * Limits of one turn; other devices have theirs after it. No chain gets more than RNG_TURN_BYTES.
+ */
+#define RNG_TURN_BYTES	(64u << 10)
+#define RNG_TURN_CHAINS 32
+
 struct rng;
 
 /* 0 or -errno. The virtio_device is valid until rng_destroy(). */

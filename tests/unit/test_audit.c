@@ -14,6 +14,7 @@
 #include "tests/support/audit_log.h"
 #include "tests/support/unit.h"
 #include "vmm/base/bytes.h"
+#include "vmm/policy/audit_budget.h"
 #include "vmm/policy/guard.h"
 #include "tests/unit/audit_common.h"
 
@@ -309,6 +310,37 @@ START_TEST(operators_have_no_budget)
 }
 END_TEST
 
+/* Without a configured budget, and while no time passes. What is left out is no failure of theirs.
+ */
+START_TEST(the_usual_budgets_hold)
+{
+	static char path[3001];
+	const struct guard_note note = {
+		.class = POLICY_EXEC, .what = "process-start", .object = path};
+	const off_t burst = MIB(4);
+	struct audit *audit;
+	struct stat status;
+	unsigned i;
+
+	memset(path, 'a', sizeof(path) - 1);
+	audit_log_begin();
+	audit = audit_log_open((struct audit_config){.file_bytes = MIB(64)});
+	for (i = 0; i < 5000; i++)
+		audit_note(audit, &note, false);
+	audit_clock_ns += 1000000000;
+	for (i = 0; i < 100; i++)
+		audit_note(audit, &note, false);
+	/* Denials have a budget of their own. */
+	ck_assert_int_eq(audit_log_path_read(audit, "/w/d", 4, POLICY_DENY), 0);
+	audit_close(audit);
+	ck_assert_int_eq(stat(audit_log_path, &status), 0);
+	ck_assert_int_gt(status.st_size, burst);
+	ck_assert_int_lt(status.st_size, burst + AUDIT_PROCESS_SECOND + KIB(16));
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"deny\""), 1);
+	audit_log_end();
+}
+END_TEST
+
 START_TEST(any_bytes_are_logged)
 {
 	static char worst[POLICY_OBJECT_MAX];
@@ -339,4 +371,5 @@ END_TEST
 
 UNIT_MAIN("audit", lines_are_chained, damage_shows, chains_belong_together,
 	  what_is_left_out_is_counted, long_names_push_nothing_out, a_flow_to_the_host_has_one_name,
-	  operators_have_no_budget, requests_have_their_method_and_path, any_bytes_are_logged)
+	  operators_have_no_budget, the_usual_budgets_hold, requests_have_their_method_and_path,
+	  any_bytes_are_logged)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/support/unit.h"
+#include "vmm/base/clock.h"
 #include "vmm/machine/console.h"
 
 static int reader; /* of the pipe that is stderr */
@@ -84,6 +85,24 @@ static void show(const char *output, size_t length, unsigned lines)
 	console_destroy(&console);
 }
 
+START_TEST(lines_of_a_guest_have_a_rate)
+{
+	unsigned lines = 0, i;
+	uint64_t begun = clock_now_ns(CLOCK_MONOTONIC), passed;
+	const char *text;
+
+	take_stderr();
+	log_set_level(LOG_LEVEL_INFO);
+	for (i = 0; i < 1000; i++)
+		log_guest("number %u", i);
+	passed = clock_now_ns(CLOCK_MONOTONIC) - begun;
+	for (text = said(); (text = strchr(text, '\n')); text++)
+		lines++;
+	ck_assert_uint_ge(lines, LOG_GUEST_SECOND);
+	ck_assert_uint_le(lines, LOG_GUEST_SECOND * (2 + passed / 1000000000));
+}
+END_TEST
+
 START_TEST(last_lines_of_the_console)
 {
 	static const char output[] = "one\r\ntwo\r\n\033[2Jthree\377\r\n\r\n";
@@ -110,4 +129,5 @@ START_TEST(an_endless_line_is_cut)
 END_TEST
 
 UNIT_MAIN("log", one_line_with_its_level, no_message_commands_the_terminal,
-	  no_writer_waits_for_a_reader, last_lines_of_the_console, an_endless_line_is_cut)
+	  no_writer_waits_for_a_reader, lines_of_a_guest_have_a_rate, last_lines_of_the_console,
+	  an_endless_line_is_cut)

@@ -22,15 +22,17 @@
 #define FD_LIST "/proc/self/fd"
 
 /*
- * most: the largest useful number of items. least: a sandbox with fewer is of no use. each: the
+ * least: a sandbox with fewer is of no use. each: the
  * descriptors that one item takes.
  */
 static const struct {
 	unsigned most, least, each;
 } uses[BUDGET_USES] = {
-	[BUDGET_CLIENTS] = {256, 16, 1},  [BUDGET_JOBS] = {128, 8, 3},
-	[BUDGET_FILES] = {4096, 16, 1},	  [BUDGET_HANDSHAKES] = {128, 4, 1},
-	[BUDGET_STREAMS] = {4096, 16, 1},
+	[BUDGET_CLIENTS] = {BUDGET_CLIENTS_MAX, 16, 1},
+	[BUDGET_JOBS] = {BUDGET_JOBS_MAX, 8, 3},
+	[BUDGET_FILES] = {BUDGET_FILES_MAX, 16, 1},
+	[BUDGET_HANDSHAKES] = {BUDGET_HANDSHAKES_MAX, 4, 1},
+	[BUDGET_STREAMS] = {BUDGET_STREAMS_MAX, 16, 1},
 };
 
 static atomic_uint divided[BUDGET_USES]; /* 0: not yet */

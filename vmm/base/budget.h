@@ -12,6 +12,13 @@
 
 #include "vmm/base/err.h"
 
+/* The largest useful number of items of each. */
+#define BUDGET_CLIENTS_MAX    256
+#define BUDGET_JOBS_MAX	      128
+#define BUDGET_FILES_MAX      4096
+#define BUDGET_HANDSHAKES_MAX 128
+#define BUDGET_STREAMS_MAX    4096
+
 enum budget_use {
 	BUDGET_CLIENTS,	   /* connections of control socket clients */
 	BUDGET_JOBS,	   /* their commands: three streams each; two of a shell session */

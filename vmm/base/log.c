@@ -17,8 +17,6 @@
 
 #define LINE_MAX_BYTES 1024
 
-#define GUEST_LINES_PER_SECOND 10
-
 /* How long an error waits for a slow reader of stderr. While the reader stays stuck, further errors
  * do not wait. */
 #define READER_MS 1000
@@ -31,7 +29,7 @@ static struct {
 	unsigned long dropped;
 } guest_rate = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.lines = {.rate = GUEST_LINES_PER_SECOND, .burst = GUEST_LINES_PER_SECOND},
+	.lines = {.rate = LOG_GUEST_SECOND, .burst = LOG_GUEST_SECOND},
 };
 
 void log_set_level(enum log_level level)

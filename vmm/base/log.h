@@ -31,9 +31,11 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 void log_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+#define LOG_GUEST_SECOND 10
+
 /*
- * A warning that the guest caused, shown at info level: at most 10 a second in the whole process.
- * The next line shown tells how many were dropped before it.
+ * A warning that the guest caused, shown at info level: LOG_GUEST_SECOND at most in the whole
+ * process. The next line shown tells how many were dropped before it.
  */
 void log_guest(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

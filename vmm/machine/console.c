@@ -9,8 +9,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 
-#define SHOWN_BUFFER (64u << 10)
-#define LINE_SHOWN   200 /* characters of a line in a message: a guest's line may never end */
+#define LINE_SHOWN 200 /* characters of a line in a message: a guest's line may never end */
 
 int console_init(struct console *console, struct loop *loop, int show_fd)
 {
@@ -22,7 +21,7 @@ int console_init(struct console *console, struct loop *loop, int show_fd)
 	ring_init(&console->tail, CONSOLE_TAIL);
 	if (show_fd < 0)
 		return 0;
-	ret = sink_init(&console->out, loop, show_fd, SHOWN_BUFFER, NULL, NULL);
+	ret = sink_init(&console->out, loop, show_fd, CONSOLE_SHOWN, NULL, NULL);
 	console->shown = ret == 0;
 	return ret;
 }

@@ -18,6 +18,9 @@
 
 #define CONSOLE_TAIL (64u << 10)
 
+/* Bytes of the output that wait for a slow reader where the console is shown. */
+#define CONSOLE_SHOWN (64u << 10)
+
 /* The log has at most this many bytes, and always the last CONSOLE_TAIL of the output. */
 #define CONSOLE_LOG_MAX (2 * CONSOLE_TAIL)
 

@@ -8,9 +8,6 @@
 
 #include "vmm/base/fd.h"
 
-/* More threads would only wait for the same disk of the host. */
-#define DISK_THREADS 4
-
 static void doorbell_ready(void *arg, uint32_t events)
 {
 	struct machine_doorbell *doorbell = arg;
@@ -207,7 +204,7 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
 		     struct err *err)
 {
-	int ret = pool_start(devices->pool, DISK_THREADS);
+	int ret = pool_start(devices->pool, MACHINE_DISK_THREADS);
 
 	if (ret < 0) {
 		disk_destroy(disk);

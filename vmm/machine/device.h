@@ -31,6 +31,9 @@
 #define MACHINE_DISK_IMAGE    0
 #define MACHINE_DISK_WRITABLE 1
 
+/* Of both disks. More threads would only wait for the same disk of the host. */
+#define MACHINE_DISK_THREADS 4
+
 struct machine_doorbell {
 	struct virtio_mmio *mmio;
 	unsigned queue;

@@ -11,10 +11,10 @@
 /* For lines of 330 bytes: allowed operations 25,000 at once and 1,600 a second; denials 12,000 at
  * once and 100 a second; starts and ends of processes 12,000 at once and 400 a second. */
 static const struct audit_budget default_budget[AUDIT_KINDS] = {
-	[AUDIT_KIND_ALLOWED] = {512 << 10, 8 << 20},
-	[AUDIT_KIND_DENIED] = {32 << 10, 4 << 20},
-	[AUDIT_KIND_HIDDEN] = {8 << 10, 1 << 20},
-	[AUDIT_KIND_PROCESS] = {128 << 10, 4 << 20},
+	[AUDIT_KIND_ALLOWED] = {AUDIT_ALLOWED_SECOND, 16 * AUDIT_ALLOWED_SECOND},
+	[AUDIT_KIND_DENIED] = {AUDIT_DENIED_SECOND, 128 * AUDIT_DENIED_SECOND},
+	[AUDIT_KIND_HIDDEN] = {AUDIT_HIDDEN_SECOND, 128 * AUDIT_HIDDEN_SECOND},
+	[AUDIT_KIND_PROCESS] = {AUDIT_PROCESS_SECOND, 32 * AUDIT_PROCESS_SECOND},
 };
 
 /* Notes that do not count as allowed operations, which is the default. */

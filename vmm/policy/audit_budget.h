@@ -16,6 +16,12 @@ struct audit_meter {
 	uint64_t left_out; /* lines, since the last "gap" line */
 };
 
+/* Bytes a second of each kind, without a configured budget. */
+#define AUDIT_ALLOWED_SECOND (512u << 10)
+#define AUDIT_DENIED_SECOND  (32u << 10)
+#define AUDIT_HIDDEN_SECOND  (8u << 10)
+#define AUDIT_PROCESS_SECOND (128u << 10)
+
 /* Replaces a budget of rate 0 by the default of its kind. */
 void audit_meter_init(struct audit_meter *meter, enum audit_kind kind, struct audit_budget *budget,
 		      uint64_t now_ns);

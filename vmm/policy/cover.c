@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "vmm/policy/added.h"
+#include "vmm/policy/narrow.h"
 #include "vmm/policy/product.h"
 
 #define STATES_MAX   8192
 #define WORK_MAX     4000000 /* steps, for all rules of a class: tenths of a second */
-#define WORK_ADDED   300000  /* for an added line, in a monitor whose event loop waits */
 #define SUSPECTS_MAX 64	     /* rules to search for a proof: further ones are accepted */
 
 static int fail_at(const struct rule *rule, struct err *err, const char *text)
@@ -168,7 +168,7 @@ static int check_paths(const struct rule_list *list, const struct policy_rule *a
 		       struct err *err)
 {
 	const struct rule *rule;
-	struct proof proof = {.work = added ? WORK_ADDED : WORK_MAX};
+	struct proof proof = {.work = added ? NARROW_BRIEF : WORK_MAX};
 	unsigned suspects = 0;
 	size_t i;
 	int ret;
