@@ -108,7 +108,8 @@ def test_memory_of_a_frozen_sandbox_goes_to_disk():
     """spill: the host gets the memory back, the guest finds all of it again."""
     with server() as port, sandbox("box", "--policy", policy(port, "freeze spill=1s")), \
             contextlib.closing(connect()) as client:
-        execute("box", "sh", "-c", "head -c 200000 /dev/urandom > /tmp/data")
+        # Random bytes cost the guest's kernel much where ring 0 is emulated; the rest need not be random.
+        execute("box", "sh", "-c", "{ head -c 200000 /dev/urandom; head -c 4000000 /dev/zero | tr '\\0' x; } > /tmp/data").expect(0)
         summed = execute("box", "md5sum", "/tmp/data").expect(0).stdout
         before = private_kib(client)
         for times in (1, 2):
@@ -116,7 +117,7 @@ def test_memory_of_a_frozen_sandbox_goes_to_disk():
             wait_frozen()
             wait_until(lambda times=times: [line["detail"] for line in events("freeze")].count(
                 "its memory was written to disk") == times, "the memory to be written")
-            assert private_kib(client) < before * 3 // 4, before     # the monitor itself has 2 MiB
+            assert private_kib(client) < before * 3 // 4, before     # the monitor itself has 2 to 3 MiB
             line = [line.split() for line in call("ps").expect(0).stdout.decode().splitlines()][1]
             assert line[1] == "frozen" and line[7:] == ["1", "question,", "memory", "on", "disk"], line
             shown = ps()["box"]
