@@ -8,7 +8,8 @@ build="gcc make pkg-config libc6-dev libfdt-dev zlib1g-dev libzstd-dev libjansso
 linux-source-6.12 xz-utils patch flex bison bc libelf-dev libssl-dev busybox-static e2fsprogs python3"
 test="check passt iproute2 clang clang-14 clang-format clang-tidy cppcheck libclang-rt-14-dev util-linux strace squashfs-tools erofs-utils zstd
 curl git nmap openssl rsync openssh-client dropbear-bin netcat-openbsd python3-pip-whl groff-base python3-pytest python3-pytest-timeout python3-pytest-xdist
-codespell shellcheck pyflakes3 gcovr tmux gnuplot-nox procps"
+codespell shellcheck pyflakes3 gcovr tmux gnuplot-nox procps
+sqlite3 bubblewrap"
 lab="qemu-system-x86 cpio iperf3"
 deb="dpkg-dev lintian debootstrap"
 
