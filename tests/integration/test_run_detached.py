@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """cordon run --detach: a sandbox in the background that ends with its command."""
 import signal
+import time
 
 import cordon
 from cordon import Process, call, limit, scratch, wait_until
@@ -14,7 +15,7 @@ def run(*command, options=()):
 @limit(600)
 def test_run_detached():
     """It prints its name, its output is kept, its end and status are those of its command."""
-    script = "echo out; echo err >&2; read line || echo no input; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 7"
+    script = "echo out; echo err >&2; read line || echo no input; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo new; exit 7"
     result = run("sh", "-c", script, options=["--name", "back"]).expect(0, b"back\n", b"")
     assert result.status == 0
     assert ps()["back"]["jobs"][0]["detached"]
@@ -22,12 +23,24 @@ def test_run_detached():
     following = Process("logs", "-f", "back")
     wait_until(lambda: b"no input" in call("logs", "back").stdout, "its output")
     call("logs", "back").expect(0, b"out\nno input\n", b"err\n")
+    time.sleep(3)                    # times are exact to a second
+    since = time.strftime("%Y-%m-%dT%H:%M:%S.5Z", time.gmtime())
+    call("logs", "--since", since, "back").expect(0, b"", b"")
+    call("logs", "--since", "10h", "back").expect(0, b"out\nno input\n", b"err\n")
+    newer = Process("logs", "-f", "--since", since, "back")
     execute("back", "touch", "/tmp/go").expect(0)
     waiting.wait().expect(7, b"", b"")
-    following.wait().expect(0, b"out\nno input\n", b"err\n")
+    following.wait().expect(0, b"out\nno input\nnew\n", b"err\n")
+    newer.wait().expect(0, b"new\n", b"")
     wait_until(lambda: "back" not in ps(), "its end")
     call("wait", "back").expect(7, b"", b"")
-    call("logs", "back").expect(0, b"out\nno input\n", b"err\n")
+    call("logs", "back").expect(0, b"out\nno input\nnew\n", b"err\n")
+    call("logs", "--since", since, "back").expect(0, b"new\n", b"")
+    call("logs", "--since", since, "--tail", "7", "back", "1").expect(0, b"new\n", b"")
+    call("logs", "--since", "2000-01-01T00:00:00Z", "--tail", "1", "back").expect(0, b"new\n", b"err\n")
+    for wrong in ("yesterday", "2000-01-01", "0", "2000-01-01T00:00:00+01:00"):
+        call("logs", "--since", wrong, "back").expect_error("is neither a time such as 30s or 10m")
+    call("logs", "--timestamps", "back").expect_error("--since TIME")
     call("rm", "back").expect(0)
 
 

@@ -183,7 +183,7 @@ def test_stats_against_limits():
         terminal = Terminal("stats", "--no-stream", "box", env={"TERM": "xterm"})
         assert terminal.wait() == 0 and b"\x1b" not in terminal.output and b"exits " in terminal.output, terminal.output
         terminal.close()
-        call("logs", "--since", "1h", "box").expect_error("without times", "--tail N")
+        call("logs", "--since", "1h", "box").expect_error("the console has no times", "--tail N")
         call("logs", "--tail", "1", "box").expect(0)
 
 

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -13,15 +14,43 @@
 #include "vmm/base/text.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
+#include "vmm/control/job_times.h"
 #include "vmm/control/record.h"
 
 #define FOLLOW_MS	   200 /* how soon new output is looked for */
 #define FOLLOW_PATIENCE_MS 3000
+#define SECOND_NS	   UINT64_C(1000000000)
 
 struct logs_options {
 	bool follow;
-	unsigned tail; /* lines; 0: all */
+	unsigned tail;	/* lines; 0: all */
+	uint64_t since; /* Unix time in seconds; 0: all */
 };
+
+/* "10m": so long ago; or a time as `cordon audit` prints it, with or without a fraction. */
+static int set_since(void *arg, const char *value, struct err *err)
+{
+	struct logs_options *options = arg;
+	uint64_t ns, now = (uint64_t)time(NULL);
+	struct tm parts = {.tm_sec = 0};
+	const char *rest = strptime(value, "%Y-%m-%dT%H:%M:%S", &parts);
+	time_t at;
+
+	if (rest && rest[0] == '.')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	if (rest && strcmp(rest, "Z") == 0) {
+		at = timegm(&parts);
+		options->since = at > 0 ? (uint64_t)at : 1;
+		return 0;
+	}
+	if (quantity_duration(value, &ns, err) < 0)
+		return err_set(err, EINVAL,
+			       "'%s' is neither a time such as 30s or 10m, nor one such as "
+			       "2026-01-31T12:00:00Z",
+			       value);
+	options->since = now > ns / SECOND_NS ? now - ns / SECOND_NS : 1;
+	return 0;
+}
 
 /* Nothing is stamped: the output belongs to the command, byte for byte. */
 static int refuse_times(void *arg, const char *value, struct err *err)
@@ -29,8 +58,8 @@ static int refuse_times(void *arg, const char *value, struct err *err)
 	(void)arg;
 	(void)value;
 	return err_set(err, EINVAL,
-		       "output is kept as the command wrote it, without times: --tail N shows the "
-		       "last lines, and the lines of 'cordon audit' have times");
+		       "output is kept as the command wrote it, without times: --since TIME shows "
+		       "what is newer, and the lines of 'cordon audit' have times");
 }
 
 static const struct option_entry entries[] = {
@@ -38,9 +67,13 @@ static const struct option_entry entries[] = {
 	 .offset = offsetof(struct logs_options, follow)},
 	{"tail", 'n', OPTION_NUMBER, "N", "only the last N lines that are there now", NULL,
 	 .offset = offsetof(struct logs_options, tail), .low = 1, .high = INT_MAX},
-	{"since", 0, OPTION_CALL, "TIME", "refused: output has no times, see `--tail`",
+	{"since", 0, OPTION_CALL, "TIME", "only lines of a detached command since then",
+	 "TIME is a length of time before now, such as 10m, or a time such as "
+	 "2026-01-31T12:00:00Z. It is exact to a second at first, and less so in the output of "
+	 "hours: lines a little older may be shown, too.",
+	 .set = set_since},
+	{"timestamps", 0, OPTION_CALL, NULL, "refused: lines have no times, see `--since`",
 	 .set = refuse_times},
-	{"timestamps", 0, OPTION_CALL, NULL, "refused as well", .set = refuse_times},
 };
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
@@ -60,6 +93,23 @@ static struct shown shown_of(int fd, FILE *to)
 	return (struct shown){.fd = fd, .to = to, .stream = {.keep = TEXT_LINES}};
 }
 
+/* Where the line begins that has the byte before `at`, which ends none. */
+static off_t line_start(int fd, off_t at)
+{
+	char chunk[TEXT_STREAM_CHUNK];
+	ssize_t n;
+
+	while (at > 0) {
+		n = at < (off_t)sizeof(chunk) ? (ssize_t)at : (ssize_t)sizeof(chunk);
+		if (pread(fd, chunk, (size_t)n, at - n) != n)
+			return at;
+		for (; n > 0; n--, at--)
+			if (chunk[n - 1] == '\n')
+				return at;
+	}
+	return 0;
+}
+
 /* Moves to where the last lines begin. */
 static void skip_to_tail(struct shown *shown, unsigned lines)
 {
@@ -75,11 +125,26 @@ static void skip_to_tail(struct shown *shown, unsigned lines)
 			/* The newline at the very end ends the last line, and begins none. */
 			if (chunk[i] != '\n' || at - n + i + 1 == size || --lines > 0)
 				continue;
-			shown->at = at - n + i + 1;
+			if (shown->at < at - n + i + 1)
+				shown->at = at - n + i + 1;
 			return;
 		}
 		at -= n;
 	}
+}
+
+/* Moves to what the options want to see. times: of the stream's output, or -1. */
+static void skip(struct shown *shown, const struct logs_options *options, int times,
+		 unsigned stream)
+{
+	off_t size = lseek(shown->fd, 0, SEEK_END), from;
+
+	if (options->since && times >= 0) {
+		from = job_times_find(times, options->since, stream);
+		shown->at = from < size ? line_start(shown->fd, from) : size;
+	}
+	if (options->tail)
+		skip_to_tail(shown, options->tail);
 }
 
 /* Prints what is new of a guest's output: escaped on a terminal, unchanged elsewhere. */
@@ -115,12 +180,11 @@ static void show_end(struct shown *shown)
 	fwrite(text, 1, made, shown->to);
 }
 
-static void show(int fd, FILE *to, const struct logs_options *options)
+static void show(int fd, unsigned stream, const struct logs_options *options, int times)
 {
-	struct shown shown = shown_of(fd, to);
+	struct shown shown = shown_of(fd, stream ? stderr : stdout);
 
-	if (options->tail)
-		skip_to_tail(&shown, options->tail);
+	skip(&shown, options, times, stream);
 	show_end(&shown);
 }
 
@@ -152,8 +216,8 @@ static void follow(const char *name, uint64_t job, const struct message *reply,
 	unsigned i, count = reply->fds < 2 ? reply->fds : 2;
 	bool runs = true;
 
-	for (i = 0; i < count && options->tail; i++)
-		skip_to_tail(&shown[i], options->tail);
+	for (i = 0; i < count; i++)
+		skip(&shown[i], options, reply->fds > 2 ? reply->fd[2] : -1, i);
 	while (runs && !ferror(stdout)) {
 		runs = still_runs(name, job); /* before the last look */
 		for (i = 0; i < count; i++)
@@ -166,31 +230,28 @@ static void follow(const char *name, uint64_t job, const struct message *reply,
 		show_end(&shown[i]);
 }
 
-/* Prints from the record of a sandbox that has ended. */
-static int show_record(const char *id, uint64_t job, const struct logs_options *options,
-		       struct err *err)
+/* Opens the files of a record: as those of a reply to `logs`. A job's number, or 0. */
+static int open_record(const char *id, uint64_t job, struct message *reply, struct err *err)
 {
-	static const char *const stream[] = {"out", "err"};
+	static const char *const stream[MESSAGE_FDS] = {"out", "err", "times"};
 	struct record_info info;
-	char file[32], path[PATH_MAX];
+	char file[32] = "log", path[PATH_MAX];
 	int fd, i, ret = record_read(id, &info, err);
 
 	/* Of a detached run: what its command has written. */
 	if (ret == 0 && !job && strcmp(info.kind, "run") == 0 &&
 	    record_file(id, "job-1.out", path, err) == 0 && access(path, F_OK) == 0)
 		job = 1;
-
-	for (i = 0; ret == 0 && i < (job ? 2 : 1); i++) {
+	for (i = 0; ret == 0 && i < (job ? MESSAGE_FDS : 1); i++) {
 		if (job)
 			snprintf(file, sizeof(file), "job-%u.%s", (unsigned)job, stream[i]);
-		ret = record_file(id, job ? file : "log", path, err);
+		ret = record_file(id, file, path, err);
 		fd = ret == 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-		if (fd < 0 && job)
+		if (fd < 0 && job && i < 2)
 			return err_set(err, ESRCH, "%s: no output of a job %u is kept", id,
 				       (unsigned)job);
 		if (fd >= 0)
-			show(fd, i ? stderr : stdout, options);
-		fd_close(&fd);
+			reply->fd[reply->fds++] = fd;
 	}
 	return ret;
 }
@@ -209,6 +270,19 @@ static void follow_console(const char *name, struct message *reply)
 		return;
 	fd_close(&reply->fd[0]);
 	reply->fd[0] = fd;
+}
+
+static void print(const char *name, uint64_t job, struct message *reply,
+		  const struct logs_options *options)
+{
+	unsigned i;
+
+	if (options->follow && reply->fds == 1)
+		follow_console(name, reply);
+	if (options->follow && reply->fds > 0)
+		follow(name, job, reply, options);
+	for (i = 0; !options->follow && i < reply->fds && i < 2; i++)
+		show(reply->fd[i], i, options, reply->fds > 2 ? reply->fd[2] : -1);
 }
 
 /* The console, or what a detached command has written to stdout and stderr. */
@@ -236,20 +310,18 @@ static int run(int argc, char **argv, struct err *err)
 		json_decref(request);
 		ret = ret < 0 ? ret : -ESRCH;
 	}
-	if (ret == -ESRCH || ret == -EPIPE)
-		return show_record(argv[1], job, &options, err);
-	if (ret < 0)
-		return ret;
-	if (options.follow && reply.fds == 1)
-		follow_console(argv[1], &reply);
-	if (options.follow && reply.fds > 0)
-		follow(argv[1], job, &reply, &options);
-	else if (reply.fds > 0)
-		show(reply.fd[0], stdout, &options);
-	if (!options.follow && reply.fds > 1)
-		show(reply.fd[1], stderr, &options);
+	if (ret == -ESRCH || ret == -EPIPE) {
+		options.follow = false; /* it has ended */
+		reply.fds = 0;
+		ret = open_record(argv[1], job, &reply, err);
+	}
+	if (ret == 0 && options.since && reply.fds == 1)
+		ret = err_set(err, EINVAL,
+			      "the console has no times: --tail N shows its last lines");
+	if (ret == 0)
+		print(argv[1], job, &reply, &options);
 	message_clear(&reply);
-	return 0;
+	return ret;
 }
 
 static const struct option_table *const tables[] = {&table, NULL};

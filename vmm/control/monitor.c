@@ -38,7 +38,7 @@ static void job_over(struct monitor_job *job)
 	job->shell = NULL;
 	job_destroy(job->job);
 	job->job = NULL;
-	for (i = 0; i < MESSAGE_FDS; i++)
+	for (i = 0; i <= MESSAGE_FDS; i++)
 		fd_close(&job->fd[i]);
 	job->monitor->job_count--;
 }
@@ -65,12 +65,12 @@ int monitor_job_path(const struct monitor *monitor, unsigned number, const char 
 /* Drops an ended job. keep: the sandbox ends, so its output stays in the record. */
 static void forget_ended(struct monitor_job *job, bool keep)
 {
-	static const char *const stream[] = {"out", "err"};
+	static const char *const stream[] = {"out", "err", "times"};
 	char path[PATH_MAX];
 	int i;
 
 	unlink_job(&job->monitor->ended, job);
-	for (i = 0; i < 2 && !(keep && job->monitor->record); i++)
+	for (i = 0; i < 3 && !(keep && job->monitor->record); i++)
 		if (monitor_job_path(job->monitor, job->number, stream[i], path, NULL) == 0)
 			unlink(path);
 	free(job);

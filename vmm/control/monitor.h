@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "vmm/control/job_times.h"
 #include "vmm/control/message.h"
 #include "vmm/control/record.h"
 #include "vmm/control/registry.h"
@@ -125,7 +126,8 @@ struct monitor_job {
 	unsigned number;	     /* in this sandbox */
 	char command[64];
 	time_t started;
-	int fd[MESSAGE_FDS];
+	int fd[MESSAGE_FDS + 1]; /* the streams, and of a detached job the file of `times` */
+	struct job_times times;
 	struct monitor_job *next;
 };
 
@@ -236,7 +238,8 @@ void monitor_job_free(struct monitor_job *job);
 /* A detached job has ended: keeps its output, and drops the oldest one beyond the bound. */
 void monitor_job_keep(struct monitor_job *job, int status);
 
-/* The path of a detached job's output: stream "out" or "err". 0 or -errno with a message. */
+/* The path of a detached job's output: stream "out" or "err"; "times": see job_times.h. 0 or -errno
+ * with a message. */
 int monitor_job_path(const struct monitor *monitor, unsigned number, const char *stream,
 		     char path[PATH_MAX], struct err *err);
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/control/requests.h"
 
@@ -24,6 +25,13 @@ static void job_started(void *arg, uint32_t pid)
 			    json_pack("{s:I,s:s,s:i}", "id", (json_int_t)job->id, "event",
 				      "started", "pid", (int)pid),
 			    NULL, 0);
+}
+
+static void job_passes(void *arg, const uint64_t passed[2])
+{
+	struct monitor_job *job = arg;
+
+	job_times_note(&job->times, (uint64_t)time(NULL), passed);
 }
 
 /* Replies to the clients that wait for this job. */
@@ -61,26 +69,30 @@ static void job_ended(void *arg, const struct job_result *result)
 /* The files that keep a detached job's output. */
 static int open_detached(struct monitor_job *job, struct err *err)
 {
-	static const char *const stream[] = {NULL, "out", "err"};
+	static const char *const stream[] = {NULL, "out", "err", "times"};
 	char path[PATH_MAX];
 	int i, ret;
 
 	job->fd[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	for (i = 1; i < MESSAGE_FDS; i++) {
+	for (i = 1; i < (int)ARRAY_SIZE(stream); i++) {
 		ret = monitor_job_path(job->monitor, job->number, stream[i], path, err);
 		if (ret < 0)
 			return ret;
-		job->fd[i] = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		job->fd[i] = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		if (job->fd[i] < 0)
 			return err_sys(err, "%s", path);
 	}
+	job_times_init(&job->times, job->fd[MESSAGE_FDS]);
 	return job->fd[0] < 0 ? err_sys(err, "/dev/null") : 0;
 }
 
 static int job_run(struct monitor_job *job, const json_t *request,
 		   const struct command_request *command, struct err *err)
 {
-	static const struct job_ops ops = {.started = job_started, .ended = job_ended};
+	static const struct job_ops ops = {.started = job_started, .ended = job_ended},
+				    kept = {.started = job_started,
+					    .ended = job_ended,
+					    .passes = job_passes};
 	struct job_spec spec = {
 		.command = command->spec,
 		.timeout_ns = number_of(request, "timeout_ms") * 1000000,
@@ -90,7 +102,8 @@ static int job_run(struct monitor_job *job, const json_t *request,
 
 	spec.command.terminal = flag_of(request, "tty");
 	memcpy(spec.fd, job->fd, sizeof(spec.fd));
-	return job_start(&job->job, &job->monitor->session.sandbox.machine, &spec, &ops, job, err);
+	return job_start(&job->job, &job->monitor->session.sandbox.machine, &spec,
+			 job->owner ? &ops : &kept, job, err);
 }
 
 static int exec_checked(struct client *client, struct message *message,
@@ -117,7 +130,7 @@ static int exec_checked(struct client *client, struct message *message,
 		job->owner = NULL;
 		ret = open_detached(job, err);
 	} else {
-		memcpy(job->fd, message->fd, sizeof(job->fd));
+		memcpy(job->fd, message->fd, sizeof(message->fd));
 		message->fds = 0; /* the job owns them now */
 	}
 	if (ret == 0)
@@ -258,11 +271,11 @@ static const struct monitor_job *find_detached(const struct monitor *monitor, ui
 	return NULL;
 }
 
-/* Opens both output files of a detached job for reading. */
-static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[2],
+/* Opens the output files of a detached job for reading, and the times of its output. */
+static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[3],
 			const struct monitor_job **job, struct err *err)
 {
-	static const char *const stream[] = {"out", "err"};
+	static const char *const stream[] = {"out", "err", "times"};
 	char path[PATH_MAX];
 	int i, ret;
 
@@ -271,7 +284,7 @@ static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[2
 		return err_set(err, ESRCH,
 			       "there is no detached job %llu, or its output is no longer kept",
 			       (unsigned long long)number);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		ret = monitor_job_path(monitor, (unsigned)number, stream[i], path, err);
 		if (ret < 0)
 			return ret;
@@ -287,7 +300,7 @@ void op_logs(struct client *client, struct message *message)
 	uint64_t id = request_id(message->body), number = number_of(message->body, "job");
 	const struct monitor_job *job = NULL;
 	struct err err = {.text = ""};
-	int fd[2] = {-1, -1}, ret;
+	int fd[3] = {-1, -1, -1}, ret;
 	json_t *body;
 
 	/* What such a sandbox has to say is what its command says. */
@@ -308,8 +321,8 @@ void op_logs(struct client *client, struct message *message)
 			json_object_set_new(body, "id", json_integer((json_int_t)id));
 			json_object_set_new(body, "ok", json_true());
 		}
-		server_send(client, body, fd, job ? 2 : 1);
+		server_send(client, body, fd, job ? 3 : 1);
 	}
-	fd_close(&fd[0]);
-	fd_close(&fd[1]);
+	for (ret = 0; ret < 3; ret++)
+		fd_close(&fd[ret]);
 }

@@ -34,7 +34,7 @@ struct job {
 	struct input *input; /* NULL: the owner carries the streams */
 	struct loop_timer timer;
 	struct loop_task end_task;
-	uint64_t timeout_ns, output_max, output_limit, output[2];
+	uint64_t timeout_ns, output_max, output_limit, output[2], passed[2];
 	bool over; /* the command has ended, but perhaps not its output */
 	bool timed_out, has_usage;
 	bool too_much; /* output: killed for it */
@@ -137,9 +137,13 @@ static void on_output(void *arg, unsigned stream, const void *data, size_t lengt
 	*sent += length;
 	if (kept < length)
 		agent_command_consumed(job->command, stream, length - kept);
+	if (kept == 0)
+		return;
+	if (job->ops->passes)
+		job->ops->passes(job->arg, job->passed);
+	job->passed[stream - 1] += kept;
 	/* This fits: the sink is as large as the stream's window. */
-	if (kept > 0)
-		sink_write(&job->out[stream - 1], data, kept);
+	sink_write(&job->out[stream - 1], data, kept);
 }
 
 static void on_stdin_ready(void *arg)

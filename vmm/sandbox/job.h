@@ -44,6 +44,8 @@ struct job_ops {
 	void (*started)(void *arg, uint32_t pid); /* or NULL */
 	/* Called last, exactly once: the command has ended and its output is passed on. */
 	void (*ended)(void *arg, const struct job_result *result);
+	/* Output comes, behind so much of each that was passed on. May be NULL. */
+	void (*passes)(void *arg, const uint64_t passed[2]);
 	/*
 	 * NULL, unless the owner carries the streams of a command with a terminal itself: it takes
 	 * all output, and returns credit with job_consumed() once the bytes are passed on.
