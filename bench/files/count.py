@@ -11,8 +11,9 @@ their doorbell returned.
 
 --profile DIR keeps the profile by kernel function of each count. --tree N counts git and tar in writable shares of N files and
 in the guest's memory, which takes the longest; with --here on this host, where KVM counts what it emulates, and nothing else.
+--kind KIND (strict, loose, tmpfs) counts only trees of that kind.
 
-usage: bench/files/count.py [--build DIR] [--only shares|rootfs|tree] [--tree N [--here]] [--profile DIR]
+usage: bench/files/count.py [--build DIR] [--only shares|rootfs|tree] [--tree N [--kind KIND] [--here]] [--profile DIR]
 """
 
 import argparse
@@ -151,18 +152,27 @@ def make_tree(top, files):
 TREE = (("git status, files read", "/usr/bin/git -C {} status --porcelain"), ("git status", "/usr/bin/git -C {} status --porcelain"),
         ("tar, contents cached", "/usr/bin/tar -cf /dev/zero --exclude=./.git -C {} ."))
 PROGRAMS = ("/usr/bin/git --version", "/usr/bin/tar --version")
-# Where trees are: options of the share, where the tree is in the guest, how it gets there.
-TREES = {"strict": ("", "/w", None), "loose": (":cache=loose", "/w", None), "tmpfs": (":ro", "/tmp/w", "cp -a /w /tmp/w")}
+# Where trees are: options of the share, where the tree is in the guest, how it gets there. (What an archive costs differs less
+# from one run to the next than copies of as many files.)
+TREES = {"strict": ("", "/w", None), "loose": (":cache=loose", "/w", None), "tmpfs": (":ro", "/tmp/w", "/usr/bin/tar -C /tmp -xf /w/w.tar")}
+
+
+def make_source(top, files, prepare):
+    """What is shared: a tree, or an archive of one. A copy is needed where git is to read the files."""
+    make_tree(os.path.join(top, "w"), files)
+    if prepare:
+        os.mkdir(os.path.join(top, "packed"))
+        subprocess.run(["tar", "-C", top, "-cf", os.path.join(top, "packed", "w.tar"), "w"], check=True)
+    return os.path.join(top, "packed" if prepare else "w")
 
 
 def tree(script, tmp, files):
     """git and tar of the host in writable shares, and in the guest's memory."""
-    top = os.path.join(tmp, "tree")
-    make_tree(top, files)
     for kind, (options, place, prepare) in TREES.items():
+        top = make_source(os.path.join(tmp, kind), files, prepare)
         # The lab's files are the host's, by 9P: copies in L1's memory reply as a local disk does.
-        script.do(f"mkdir -p /run/t/{kind} && cp -rp {top} /run/t/{kind}/", "sleep 3",
-                  f"{script.cordon} start --memory 512M --rootfs host --share /run/t/{kind}/tree:/w{options} counted",
+        script.do(f"mkdir -p /run/t && cp -rp {top} /run/t/{kind}", "sleep 3",
+                  f"{script.cordon} start --memory 512M --rootfs host --share /run/t/{kind}:/w{options} counted",
                   *(f"{script.cordon} exec counted -- {command}" for command in PROGRAMS))
         if prepare:
             script.do(f"{script.cordon} exec counted -- {prepare}")
@@ -182,8 +192,7 @@ def tree_here(build, files):
         for last in range(len(TREE) + 1):
             commands = [*PROGRAMS, *([prepare] if prepare else []), *(command.format(place) for _, command in TREE[:last])]
             with tempfile.TemporaryDirectory(prefix="cordon-files.") as tmp:
-                make_tree(os.path.join(tmp, "made"), files)
-                shutil.copytree(os.path.join(tmp, "made"), os.path.join(tmp, "tree"))
+                shutil.copytree(make_source(os.path.join(tmp, "made"), files, prepare), os.path.join(tmp, "tree"))
                 counted = report_here([cordon, "run", "--verbose", "--memory", "512M", "--rootfs", "host", "--share",
                                        f"{tmp}/tree:/w{options}", "--", "sh", "-ec", "\n".join(commands)])
             if before:
@@ -245,10 +254,15 @@ def main():
     parser.add_argument("--build", default=common.BUILD)
     parser.add_argument("--only", choices=groups, help="one group of operations")
     parser.add_argument("--tree", type=int, default=0, metavar="N", help="files of the tree for git and tar (none)")
+    parser.add_argument("--kind", choices=TREES, help="only trees of this kind")
     parser.add_argument("--here", action="store_true", help="count the tree by this host's KVM")
     parser.add_argument("--profile", metavar="DIR", help="keep the profile of each count here")
     args = parser.parse_args()
 
+    if args.kind:
+        for kind in [*TREES]:
+            if kind != args.kind:
+                del TREES[kind]
     build = os.path.abspath(args.build)
     if args.here:
         tree_here(build, args.tree or 1000)
