@@ -140,6 +140,47 @@ START_TEST(a_file_is_mapped_and_not_changed)
 }
 END_TEST
 
+/* A file that changes shows whether its page is shared. */
+START_TEST(isolated_memory_shares_no_page_with_a_file)
+{
+	struct guest_memory memory, file = created(MIB(2));
+	uint8_t byte = 1, got[2];
+	struct err err;
+	int i;
+
+	ck_assert_int_eq(guest_memory_write(&file, 0x3000, &byte, 1), 0);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(
+			guest_memory_create_private(&memory, MIB(2), HOLE_START, HOLE_END, &err),
+			0);
+		if (i == 1)
+			guest_memory_isolate(&memory);
+		ck_assert_int_eq(
+			guest_memory_map_file(&memory, 0x5000, 8192, file.fd, 0x3000, &err), 0);
+		byte = 2;
+		ck_assert_int_eq(guest_memory_write(&file, 0x3000, &byte, 1), 0);
+		ck_assert_int_eq(guest_memory_write(&file, 0x4000, &byte, 1), 0);
+		ck_assert_int_eq(guest_memory_read(&memory, 0x5000, &got[0], 1), 0);
+		ck_assert_int_eq(guest_memory_read(&memory, 0x6000, &got[1], 1), 0);
+		ck_assert_uint_eq(got[0], i == 1 ? 1 : 2);
+		ck_assert_uint_eq(got[1], i == 1 ? 0 : 2);
+		byte = 1;
+		ck_assert_int_eq(guest_memory_write(&file, 0x3000, &byte, 1), 0);
+		byte = 0;
+		ck_assert_int_eq(guest_memory_write(&file, 0x4000, &byte, 1), 0);
+		/* Released pages do not come back from the file either. */
+		ck_assert_int_eq(guest_memory_release(&memory,
+						      guest_memory_at(&memory, 0x5000, 4096), 4096,
+						      false),
+				 0);
+		ck_assert_int_eq(guest_memory_read(&memory, 0x5000, &got[0], 1), 0);
+		ck_assert_uint_eq(got[0], i == 1 ? 0 : 1);
+		guest_memory_destroy(&memory);
+	}
+	guest_memory_destroy(&file);
+}
+END_TEST
+
 START_TEST(cleared_memory_is_zero_and_stays_where_it_is)
 {
 	struct guest_memory memory, callers = {.fd = -1};
@@ -304,7 +345,7 @@ END_TEST
 
 UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_above_the_hole,
 	  invalid_sizes_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
-	  a_file_is_mapped_and_not_changed, cleared_memory_is_zero_and_stays_where_it_is,
-	  small_contents_take_no_huge_page, regions_must_be_in_order_and_apart,
-	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing,
-	  a_copy_is_right_at_every_alignment)
+	  a_file_is_mapped_and_not_changed, isolated_memory_shares_no_page_with_a_file,
+	  cleared_memory_is_zero_and_stays_where_it_is, small_contents_take_no_huge_page,
+	  regions_must_be_in_order_and_apart, a_pointer_is_given_only_for_whole_ranges,
+	  a_copy_is_whole_or_nothing, a_copy_is_right_at_every_alignment)

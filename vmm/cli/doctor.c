@@ -181,6 +181,7 @@ static int run(int argc, char **argv, struct err *err)
 	doctor_check_memory(&doctor);
 	doctor_check_network(&doctor);
 	doctor_check_relay(&doctor);
+	doctor_check_cores(&doctor);
 	doctor_check_guest(&doctor);
 	doctor_check_planted(&doctor);
 	if (!options.json)

@@ -49,6 +49,9 @@ void doctor_check_network(struct doctor *doctor);
 
 /* What the host grants for the confinement of relays; the guest's files. */
 void doctor_check_relay(struct doctor *doctor);
+
+/* What --isolate gets of this host. */
+void doctor_check_cores(struct doctor *doctor);
 void doctor_check_guest(struct doctor *doctor);
 
 /* Bare repositories in the current directory, which a sandbox may have left there. */

@@ -15,6 +15,7 @@
 #include "vmm/control/planted.h"
 #include "vmm/machine/machine.h"
 #include "vmm/relay/relay_jail.h"
+#include "vmm/sandbox/isolate.h"
 
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 
@@ -141,6 +142,29 @@ void doctor_check_relay(struct doctor *doctor)
 	check->verdict = DOCTOR_NOTE;
 	doctor_text(check->advice, "for a second wall: user namespaces (user.max_user_namespaces), "
 				   "or Landlock (Linux 5.13, lsm=landlock,...)");
+}
+
+void doctor_check_cores(struct doctor *doctor)
+{
+	struct doctor_check *check = doctor_add(doctor, "cores", DOCTOR_OK);
+	int status, got = ISOLATE_CORES_NONE;
+	pid_t pid = fork(); /* the cookie ends with the process */
+
+	if (pid == 0)
+		_exit((int)isolate_cores());
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		got = WEXITSTATUS(status);
+	if (got == ISOLATE_CORES_COOKIE) {
+		doctor_text(check->found, "core scheduling, for --isolate");
+	} else if (got == ISOLATE_CORES_ALONE) {
+		doctor_text(check->found, "no core runs two threads at once");
+	} else {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->found, "no core scheduling: --isolate cannot keep others off a "
+					  "sandbox's cores");
+		doctor_text(check->advice, "a kernel with CONFIG_SCHED_CORE (Linux 5.14), or no "
+					   "SMT (the kernel's option nosmt)");
+	}
 }
 
 static void check_guest_file(struct doctor *doctor, const char *label, const char *name)

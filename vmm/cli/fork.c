@@ -153,12 +153,14 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 		return ret;
 	fork_network(&config.sandbox.network, reply.body, policy);
 	fork_directories(&config.sandbox, reply.body);
+	config.sandbox.machine.isolate = json_is_true(json_object_get(reply.body, "isolate"));
 	ret = fork_root(&config, reply.body, err);
 	message_clear(&reply);
 	config.sandbox.snapshot = path;
 	config.sandbox.trusted_image = true;
 	config.sandbox.hostname = child;
-	config.sandbox.machine = (struct machine_config){.agent = true, .console_fd = -1};
+	config.sandbox.machine.agent = true;
+	config.sandbox.machine.console_fd = -1;
 	for (i = 1; ret == 0 && i <= count; i++) {
 		snprintf(child, sizeof(child), "%s-%u", name, i);
 		snprintf(log, sizeof(log), "%s-%u", audit ? audit : "", i);

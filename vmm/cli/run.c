@@ -90,6 +90,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 		{&share_option_table, &options->base.policy_options},
 		{&root_option_table, &options->base},
 		{&size_option_table, &options->base},
+		{&isolation_option_table, &options->base},
 		{&network_option_table, &options->base},
 		{&audit_option_table, &options->base.policy_options},
 		{&guest_option_table, &options->base},
@@ -216,11 +217,17 @@ static int run(int argc, char **argv, struct err *err)
 }
 
 static const struct option_table *const tables[] = {
-	&command_option_table, &table,
-	&policy_option_table,  &share_option_table,
-	&root_option_table,    &size_option_table,
-	&network_option_table, &audit_option_table,
-	&guest_option_table,   NULL,
+	&command_option_table,
+	&table,
+	&policy_option_table,
+	&share_option_table,
+	&root_option_table,
+	&size_option_table,
+	&isolation_option_table,
+	&network_option_table,
+	&audit_option_table,
+	&guest_option_table,
+	NULL,
 };
 
 const struct verb verb_run = {

@@ -16,6 +16,7 @@ static int run(int argc, char **argv, struct err *err)
 		{&share_option_table, &options.base.policy_options},
 		{&root_option_table, &options.base},
 		{&size_option_table, &options.base},
+		{&isolation_option_table, &options.base},
 		{&network_option_table, &options.base},
 		{&audit_option_table, &options.base.policy_options},
 		{&guest_option_table, &options.base},
@@ -35,9 +36,11 @@ static int run(int argc, char **argv, struct err *err)
 }
 
 static const struct option_table *const tables[] = {
-	&start_option_table, &policy_option_table, &share_option_table,
-	&root_option_table,  &size_option_table,   &network_option_table,
-	&audit_option_table, &guest_option_table,  NULL,
+	&start_option_table,   &policy_option_table,
+	&share_option_table,   &root_option_table,
+	&size_option_table,    &isolation_option_table,
+	&network_option_table, &audit_option_table,
+	&guest_option_table,   NULL,
 };
 
 const struct verb verb_start = {

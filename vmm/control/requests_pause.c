@@ -130,6 +130,8 @@ static json_t *copy_body(const struct sandbox *sandbox)
 				 (json_int_t)network->frames_per_second, "folders",
 				 describe_directories(&sandbox->shares));
 
+	if (config->machine.isolate)
+		json_object_set_new(body, "isolate", json_true());
 	if (root->host)
 		json_object_set_new(body, "rootfs", json_string("host"));
 	else if (root->directory[0])

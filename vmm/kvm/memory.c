@@ -257,6 +257,25 @@ static int note_file_part(struct guest_memory *memory, uint8_t *host, uint64_t l
 	return 0;
 }
 
+void guest_memory_isolate(struct guest_memory *memory)
+{
+	if (!memory->mapping)
+		return;
+	memory->isolated = true;
+	/* Also where the caller lets all of its memory be merged (PR_SET_MEMORY_MERGE). */
+	madvise(memory->mapping, memory->mapping_size, MADV_UNMERGEABLE);
+}
+
+/* A part that is missing reads as zeros, as in a mapping of the last page. */
+static int copy_file(uint8_t *to, uint64_t length, int fd, uint64_t offset, struct err *err)
+{
+	ssize_t got = fd_pread_full(fd, to, length, offset);
+
+	if (got < 0)
+		return err_code(err, (int)-got, "reading guest memory from a file");
+	return 0;
+}
+
 int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t length, int fd,
 			  uint64_t offset, struct err *err)
 {
@@ -264,6 +283,8 @@ int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t le
 
 	if (!at || gpa % PAGE_BYTES != 0 || length % PAGE_BYTES != 0 || offset % PAGE_BYTES != 0)
 		return err_set(err, EINVAL, "cannot map a file at guest address 0x%" PRIx64, gpa);
+	if (memory->isolated)
+		return copy_file(at, length, fd, offset, err);
 	if (note_file_part(memory, at, length) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	if (mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
@@ -283,6 +304,8 @@ int guest_memory_clear(struct guest_memory *memory, struct err *err)
 	madvise(memory->mapping, memory->mapping_size,
 		memory->single ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 	madvise(memory->mapping, memory->mapping_size, MADV_DONTDUMP);
+	if (memory->isolated)
+		guest_memory_isolate(memory);
 	fd_close(&memory->fd);
 	memory->file_count = 0;
 	return 0;

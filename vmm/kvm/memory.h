@@ -37,6 +37,7 @@ struct guest_memory {
 	int fd;	       /* memfd; -1: private memory, or the caller's (guest_memory_add()) */
 	bool huge;     /* the host provides huge pages for this kind of memory */
 	bool single;   /* by guest_memory_use_single() */
+	bool isolated; /* by guest_memory_isolate() */
 	void *mapping; /* NULL: the memory is the caller's */
 	size_t mapping_size;
 	struct guest_file_part *files; /* ascending, without overlap */
@@ -82,6 +83,12 @@ void guest_memory_use_huge(struct guest_memory *memory, uint64_t gpa, uint64_t l
  */
 int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t length, int fd,
 			  uint64_t offset, struct err *err);
+
+/*
+ * Shares no page frame with another process from now on: guest_memory_map_file() copies, and KSM
+ * merges nothing. Before any file is mapped. No effect on memory that the caller owns.
+ */
+void guest_memory_isolate(struct guest_memory *memory);
 
 /*
  * Gives all pages back to the host: the memory is zero and private from now on, at the same

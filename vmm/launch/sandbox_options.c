@@ -119,6 +119,19 @@ const struct option_table size_option_table = {"Size and speed", size_entries,
 const struct option_table template_size_table = {"Options of make", size_entries,
 						 SIZE_ENTRIES_OF_TEMPLATES};
 
+static const struct option_entry isolation_entries[] = {
+	{"isolate", 0, OPTION_FLAG, NULL,
+	 "share no memory and no processor core with other sandboxes",
+	 "Guest memory, which else shares the unwritten pages of the template, snapshot or kernel "
+	 "file with other sandboxes, is a private copy, and a core runs no other process's threads "
+	 "beside those of this sandbox. Files of the host, of images too, stay in the host's page "
+	 "cache for all. Where the host's kernel has no core scheduling, a warning says so.",
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.isolate)},
+};
+
+const struct option_table isolation_option_table = {"Isolation", isolation_entries,
+						    ARRAY_SIZE(isolation_entries)};
+
 /* RFC 1123, section 2.1, within what sethostname(2) takes. */
 static int set_hostname(void *arg, const char *value, struct err *err)
 {

@@ -27,10 +27,11 @@ struct sandbox_options {
 };
 
 /*
- * Their values go into a struct sandbox_options. restore has only root_option_table: a snapshot
- * contains size and guest.
+ * Their values go into a struct sandbox_options. restore has only root_option_table and
+ * isolation_option_table: a snapshot contains size and guest.
  */
-extern const struct option_table root_option_table, size_option_table, guest_option_table;
+extern const struct option_table root_option_table, size_option_table, isolation_option_table,
+	guest_option_table;
 
 /* Memory and processors alone: what a template is made for. */
 extern const struct option_table template_size_table;

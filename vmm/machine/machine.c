@@ -183,14 +183,19 @@ static int load(struct machine *machine, struct err *err)
 
 static int create_memory(struct machine *machine, struct err *err)
 {
+	int ret;
+
 	if (machine->config.restore)
 		return snapshot_map_memory(machine->config.restore, machine, err);
 	/* Other processes may map a memfd, but huge pages are worth more. */
-	if (guest_memory_memfd_is_huge())
+	if (guest_memory_memfd_is_huge() && !machine->config.isolate)
 		return guest_memory_create(&machine->memory, machine->config.memory,
 					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
-	return guest_memory_create_private(&machine->memory, machine->config.memory,
-					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
+	ret = guest_memory_create_private(&machine->memory, machine->config.memory,
+					  LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
+	if (ret == 0 && machine->config.isolate)
+		guest_memory_isolate(&machine->memory);
+	return ret;
 }
 
 /*

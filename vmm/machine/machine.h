@@ -31,14 +31,15 @@
 struct machine_config {
 	uint64_t memory; /* bytes of guest RAM, a multiple of 2 MiB */
 	unsigned cpus;
-	struct machine_queues queues;	/* of its devices; 0: 1; `fs` is always one a vCPU */
-	const char *kernel;		/* path */
-	const char *initrd;		/* path or NULL */
-	const char *cmdline_append;	/* or NULL */
-	const char *vsock_path;		/* Unix socket for host programs, or NULL */
-	int console_fd;			/* where the guest's console is shown, or -1 */
-	bool console_exact;		/* byte for byte, even on a terminal */
-	bool agent;			/* expect Cordon's agent in the guest */
+	struct machine_queues queues; /* of its devices; 0: 1; `fs` is always one a vCPU */
+	const char *kernel;	      /* path */
+	const char *initrd;	      /* path or NULL */
+	const char *cmdline_append;   /* or NULL */
+	const char *vsock_path;	      /* Unix socket for host programs, or NULL */
+	int console_fd;		      /* where the guest's console is shown, or -1 */
+	bool console_exact;	      /* byte for byte, even on a terminal */
+	bool agent;		      /* expect Cordon's agent in the guest */
+	bool isolate; /* share no page frame of guest memory and no core with others */
 	const struct snapshot *restore; /* restore this instead of booting, or NULL */
 	bool trusted; /* Cordon wrote `restore` on this host: do not probe the host again */
 	/* For a restore: the owner restores the vsock device's connections; else all end. */

@@ -318,6 +318,8 @@ int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine
 	int ret = guest_memory_create_private(&machine->memory, snapshot->memory, LAYOUT_HOLE_START,
 					      LAYOUT_HOLE_END, err);
 
+	if (ret == 0 && machine->config.isolate)
+		guest_memory_isolate(&machine->memory);
 	return ret < 0 ? ret
 		       : snapshot_map_extents(&machine->memory, snapshot->extents,
 					      snapshot->extent_count, snapshot->fd, err);

@@ -10,6 +10,7 @@
 #include "vmm/base/budget.h"
 #include "vmm/base/log.h"
 #include "vmm/sandbox/dialogue.h"
+#include "vmm/sandbox/isolate.h"
 #include "vmm/sandbox/restore.h"
 #include "vmm/policy/guard.h"
 
@@ -356,6 +357,9 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	sandbox->ops = ops;
 	sandbox->arg = arg;
 	sandbox->snapshot.fd = -1;
+	if (config->machine.isolate && isolate_cores() == ISOLATE_CORES_NONE)
+		log_warning("--isolate: this host's kernel has no core scheduling "
+			    "(CONFIG_SCHED_CORE): other sandboxes may run on the same core");
 	startup_init(&sandbox->startup, sandbox_steps, sandbox_step_count, &startup_ops, sandbox);
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
 	ret = open_parts(sandbox, err);
