@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/blk/request.h"
+#include "devices/blk/internal.h"
 #include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
@@ -15,33 +15,7 @@
 /* Chains that the driver sees at once: each of its looks takes a cache line from this thread. */
 #define PUBLISH 8
 
-/* Up to write_zeroes_may_unmap and its padding (5.2.4). */
-#define CONFIG_BYTES offsetof(struct virtio_blk_config, max_secure_erase_sectors)
-#define AT(field)    offsetof(struct virtio_blk_config, field)
-
-struct blk {
-	struct virtio_device device; /* first */
-	struct loop *loop;
-	struct pool *pool;
-	struct disk *disk; /* NULL: no capacity */
-	bool read_only_always, read_only;
-	char id[VIRTIO_BLK_ID_BYTES];
-	uint8_t config[CONFIG_BYTES];
-	struct blk_request *requests; /* BLK_IN_FLIGHT of them, from the first activation on */
-	struct blk_request *free;
-	unsigned in_flight; /* requests given to the pool and not returned yet */
-	unsigned missed;    /* of these, reads that the event thread could not complete */
-	bool stale;	    /* some of these precede a reset: take no new ones meanwhile */
-	bool held;
-	unsigned next_queue; /* whose turn it is */
-	uint32_t pushed;     /* bit n: the driver is not told yet of chains of queue n */
-	uint64_t turn_bytes; /* read by the event thread in this turn */
-	struct bucket bytes, operations;
-	struct loop_timer refill;
-	struct loop_task again;
-	struct blk_stats stats;
-	int reported; /* the last reported error of the host */
-};
+#define AT(field) offsetof(struct virtio_blk_config, field)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
@@ -117,6 +91,7 @@ static void request_done(struct pool_job *job)
 	struct blk *blk = request->blk;
 
 	blk->in_flight--;
+	request->under_way = false;
 	blk->missed -= request->missed;
 	if (blk->in_flight == 0)
 		blk->stale = false;
@@ -131,13 +106,9 @@ static void request_done(struct pool_job *job)
 
 /* --- taking from the rings -------------------------------------------------------------------- */
 
-/* Takes one chain of a queue: false if there is none. */
-static bool take(struct blk *blk, unsigned queue)
+/* Begins the request whose chain has been read. */
+static void begin(struct blk *blk, struct blk_request *request, unsigned queue)
 {
-	struct blk_request *request = blk->free;
-
-	if (virtio_device_pop(&blk->device, queue, &request->chain) <= 0)
-		return false;
 	blk->free = request->next;
 	request->queue = queue;
 	request->disk = blk->disk;
@@ -145,20 +116,39 @@ static bool take(struct blk *blk, unsigned queue)
 	bucket_take(&blk->operations, 1);
 	if (!blk_request_check(request, blk->device.negotiated, blk->id)) {
 		complete(blk, request);
-		return true;
+		return;
 	}
 	bucket_take(&blk->bytes, blk_request_cost(request));
 	/* While the host's disk is busy for one read, the event thread does not start others. */
 	if (blk->missed == 0 && blk_request_try(request)) {
 		blk->turn_bytes += request->length;
 		complete(blk, request);
-		return true;
+		return;
 	}
 	disk_hold(request->disk);
 	blk->in_flight++;
+	request->under_way = true;
 	blk->missed += request->missed;
 	pool_submit(blk->pool, &request->job);
+}
+
+/* Takes one chain of a queue: false if there is none. */
+static bool take(struct blk *blk, unsigned queue)
+{
+	if (virtio_device_pop(&blk->device, queue, &blk->free->chain) <= 0)
+		return false;
+	begin(blk, blk->free, queue);
 	return true;
+}
+
+/* Takes a chain that was under way when the device was saved. */
+static void take_restored(struct blk *blk)
+{
+	unsigned queue = blk->restored[--blk->restored_count].queue;
+
+	if (virtio_device_read_chain(&blk->device, queue, blk->restored[blk->restored_count].head,
+				     &blk->free->chain) == 0)
+		begin(blk, blk->free, queue);
 }
 
 /* Whether the limits allow another request now; if not, starts the timer. */
@@ -188,6 +178,10 @@ static void take_turn(struct blk *blk)
 		}
 		if (!may_take(blk))
 			return;
+		if (blk->restored_count > 0) {
+			take_restored(blk);
+			continue;
+		}
 		if (take(blk, blk->next_queue))
 			empty = 0;
 		else
@@ -243,6 +237,7 @@ static void blk_reset(struct virtio_device *device)
 	pool_cancel(blk->pool, blk);
 	blk->stale = blk->in_flight > 0;
 	blk->pushed = 0;
+	blk->restored_count = 0;
 	loop_timer_stop(blk->loop, &blk->refill);
 	loop_cancel(blk->loop, &blk->again);
 }
@@ -270,6 +265,8 @@ static const struct virtio_device_ops blk_ops = {
 	.reset = blk_reset,
 	.notify = blk_notify,
 	.config_read = blk_config_read,
+	.save = blk_save,
+	.restore = blk_restore,
 };
 
 static void fill_config(struct blk *blk)
@@ -323,7 +320,7 @@ int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
 	blk->device.queue_count = config->queues;
 	for (i = 0; i < config->queues; i++)
 		blk->device.queue_size_max[i] = BLK_QUEUE_SIZE;
-	blk->device.config_size = CONFIG_BYTES;
+	blk->device.config_size = BLK_CONFIG_BYTES;
 	fill_config(blk);
 	return 0;
 }

@@ -61,10 +61,16 @@ struct disk *blk_disk(struct blk *blk);
 
 /*
  * For snapshots. A held device takes no requests from its rings; blk_idle() tells whether none is
- * in flight. Otherwise a snapshot would lose requests or repeat them.
+ * in flight.
  */
 void blk_hold(struct blk *blk, bool held);
 bool blk_idle(const struct blk *blk);
+
+/*
+ * Whether the held device can be saved: nothing is in flight, or only reads of a disk that is never
+ * written. A restored device does these again, while this one may complete them meanwhile.
+ */
+bool blk_saves(const struct blk *blk);
 
 /* Sets limits of bytes and operations a second, with a burst of one second's worth; 0: no limit. */
 void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations);

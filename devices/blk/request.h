@@ -30,6 +30,7 @@ struct blk_request {
 	struct pool_job job; /* first */
 	struct blk *blk;
 	struct blk_request *next; /* in the list of free requests */
+	bool under_way;		  /* given to the pool and not returned yet */
 	unsigned queue;
 	struct virtio_chain chain;
 

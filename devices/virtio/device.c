@@ -18,6 +18,16 @@ int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virti
 	return ret;
 }
 
+int virtio_device_read_chain(struct virtio_device *device, unsigned queue, uint16_t head,
+			     struct virtio_chain *chain)
+{
+	int ret = virtqueue_read_chain(&device->queue[queue], head, chain);
+
+	if (ret < 0)
+		device->transport_ops->needs_reset(device->transport);
+	return ret;
+}
+
 bool virtio_device_interrupt(struct virtio_device *device, unsigned queue)
 {
 	if (!virtqueue_should_interrupt(&device->queue[queue]))

@@ -104,6 +104,10 @@ struct virtio_device {
  */
 int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virtio_chain *chain);
 
+/* The same as virtqueue_read_chain(). 0 or -errno. */
+int virtio_device_read_chain(struct virtio_device *device, unsigned queue, uint16_t head,
+			     struct virtio_chain *chain);
+
 /* Interrupts the driver if it wants that for the chains pushed since the last call. True: it did.
  */
 bool virtio_device_interrupt(struct virtio_device *device, unsigned queue);

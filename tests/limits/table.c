@@ -243,6 +243,11 @@ static const struct limit work[] = {
 	 "taken as adding something", "unit.test_added.comparisons_are_brief"},
 	{"wait of a snapshot for requests under way", QUIESCE_SECONDS, SECONDS,
 	 "the snapshot fails", "unit.test_quiesce.a_disk_that_hangs_refuses_the_snapshot"},
+	{"wait of a snapshot for reads of an image", QUIESCE_IMAGE_NS, NS,
+	 "they are saved, and done again by a restored guest's device",
+	 "unit.test_quiesce.a_read_of_an_image_is_saved"},
+	{"requests of a disk in a snapshot", BLK_IN_FLIGHT, COUNT, "no disk has more under way",
+	 "unit.test_quiesce.forged_lists_are_refused"},
 };
 
 static const struct limit rates[] = {

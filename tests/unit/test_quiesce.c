@@ -12,6 +12,7 @@
 #include "devices/blk/page_cache.h"
 #include "tests/support/fake_disk.h"
 #include "tests/support/unit.h"
+#include "vmm/base/pack.h"
 #include "vmm/machine/machine.h"
 #include "vmm/sandbox/quiesce.h"
 
@@ -20,6 +21,7 @@ static struct machine machine;
 static struct quiesce quiesce;
 static unsigned done_count;
 static char failure[200];
+static struct pack saved;
 
 static struct {
 	pthread_mutex_t lock;
@@ -65,21 +67,35 @@ static void done(void *arg, const char *why)
 	done_count++;
 	snprintf(failure, sizeof(failure), "%s", why ? why : "");
 	if (!why)
-		ck_assert(blk_idle(disk.blk));
+		ck_assert(quiesce.saves ? blk_saves(disk.blk) : blk_idle(disk.blk));
+	if (!why && quiesce.saves)
+		virtio_mmio_save(&disk.guest.mmio, &saved);
 	quiesce_end(&quiesce);
 }
 
-static void begin(void)
+static void begin_with(struct disk *with)
 {
 	static const struct blk_config other = {.name = "blk1", .queues = 1};
 
-	disk = (struct fake_disk){.image = ""};
-	fake_disk_begin(&disk, fake_disk_scratch(MIB(1)));
+	fake_disk_begin(&disk, with);
 	machine = (struct machine){.loop = disk.loop};
 	machine.devices.blk[0] = disk.blk;
 	ck_assert_int_eq(blk_create(&machine.devices.blk[1], disk.loop, disk.pool, &other), 0);
 	ck_assert_int_eq(fs_create(&machine.devices.fs, disk.loop, 1), 0);
 	done_count = 0;
+}
+
+static void begin(void)
+{
+	disk = (struct fake_disk){.image = ""};
+	begin_with(fake_disk_scratch(MIB(1)));
+}
+
+static void begin_image(void)
+{
+	disk = (struct fake_disk){.config.read_only = true};
+	fake_disk_image(&disk, MIB(1));
+	begin_with(fake_disk_open(&disk));
 }
 
 static void end(void)
@@ -170,5 +186,103 @@ START_TEST(a_snapshot_can_be_given_up)
 }
 END_TEST
 
+/* Puts another device in the place of the one that was saved. 0 or -errno. */
+static int restore(struct virtio_mmio *second)
+{
+	struct unpack unpack = {.data = saved.data, .length = saved.length};
+	struct blk *blk;
+	struct err err;
+
+	ck_assert_int_eq(blk_create(&blk, disk.loop, disk.pool, &disk.config), 0);
+	disk.blk = machine.devices.blk[0] = blk;
+	virtio_mmio_init(second, blk_device(blk), &disk.guest.memory, &disk.guest.irq);
+	blk_set_disk(blk, fake_disk_open(&disk));
+	return virtio_mmio_restore(second, &unpack, &err);
+}
+
+/* Of an image: the read is saved, goes on here, and is done again by the restored device. */
+START_TEST(a_read_of_an_image_is_saved)
+{
+	struct virtio_mmio second;
+	struct blk *first;
+
+	begin_image();
+	begin_read();
+	quiesce_begin_saving(&quiesce, &machine, done, NULL);
+	fake_disk_run(&disk, 20000000);
+	ck_assert_uint_eq(done_count, 0);
+	wait_done();
+	ck_assert_str_eq(failure, "");
+	ck_assert(!blk_idle(disk.blk));
+	/* The saved one ends here before it has returned the request. */
+	first = disk.blk;
+	fake_write(&disk.guest, FAKE_REG_STATUS, 0);
+	ck_assert_int_eq(restore(&second), 0);
+	fake_disk_run(&disk, 20000000);
+	ck_assert_uint_eq(fake_queue_used_index(&disk.guest.queue[0]), 0);
+	open_gate();
+	while (fake_queue_used_index(&disk.guest.queue[0]) == 0)
+		fake_disk_run(&disk, 1000000);
+	ck_assert_uint_eq(*(uint8_t *)fake_guest_at(&disk.guest, disk.status), FAKE_DISK_OK);
+	fake_disk_run(&disk, 5000000);
+	ck_assert_uint_eq(fake_queue_used_index(&disk.guest.queue[0]), 1);
+	blk_destroy(first);
+	pack_free(&saved);
+	end();
+}
+END_TEST
+
+/* The twin: what is written to is waited for, for a snapshot as well. */
+START_TEST(a_write_is_not_saved)
+{
+	begin();
+	begin_read();
+	quiesce_begin_saving(&quiesce, &machine, done, NULL);
+	fake_disk_run(&disk, 2 * QUIESCE_IMAGE_NS);
+	ck_assert_uint_eq(done_count, 0);
+	quiesce.deadline_ns = loop_now_ns();
+	wait_done();
+	ck_assert_ptr_nonnull(strstr(failure, "blk0"));
+	goes_on();
+	end();
+}
+END_TEST
+
+/* The list at the end of the state: count, then queue and head of each. */
+START_TEST(forged_lists_are_refused)
+{
+	static const uint16_t forged[][3] = {{1, 1, 0}, {1, 0, BLK_QUEUE_SIZE},
+					     {2, 0, 0}, {BLK_IN_FLIGHT + 1, 0, 0},
+					     {1, 8, 0}, {1, 0xffff, 0}};
+	struct virtio_mmio second;
+	struct blk *first;
+	unsigned i;
+
+	begin_image();
+	begin_read();
+	quiesce_begin_saving(&quiesce, &machine, done, NULL);
+	wait_done();
+	first = disk.blk;
+	fake_write(&disk.guest, FAKE_REG_STATUS, 0);
+	for (i = 0; i < ARRAY_SIZE(forged); i++) {
+		store_le16(saved.data + saved.length - 6, forged[i][0]);
+		store_le16(saved.data + saved.length - 4, forged[i][1]);
+		store_le16(saved.data + saved.length - 2, forged[i][2]);
+		ck_assert_int_lt(restore(&second), 0);
+		blk_destroy(disk.blk);
+	}
+	store_le16(saved.data + saved.length - 6, 1);
+	store_le16(saved.data + saved.length - 4, 0);
+	store_le16(saved.data + saved.length - 2, 0);
+	ck_assert_int_eq(restore(&second), 0);
+	open_gate();
+	fake_disk_run(&disk, 5000000);
+	blk_destroy(first);
+	pack_free(&saved);
+	end();
+}
+END_TEST
+
 UNIT_MAIN("quiesce", a_disk_that_hangs_refuses_the_snapshot, a_slow_disk_is_waited_for,
-	  a_snapshot_can_be_given_up)
+	  a_snapshot_can_be_given_up, a_read_of_an_image_is_saved, a_write_is_not_saved,
+	  forged_lists_are_refused)

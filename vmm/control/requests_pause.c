@@ -196,7 +196,8 @@ static void begin_snapshot(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	quiesce_begin(&monitor->quiesce, &monitor->session.sandbox.machine, take_snapshot, monitor);
+	quiesce_begin_saving(&monitor->quiesce, &monitor->session.sandbox.machine, take_snapshot,
+			     monitor);
 }
 
 static void hold_for_snapshot(void *arg)

@@ -17,7 +17,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/pack.h"
 
-#define SNAPSHOT_VERSION     5
+#define SNAPSHOT_VERSION     6
 #define SNAPSHOT_EXTENTS_MAX 1024
 #define SNAPSHOT_KEY_MAX     8192 /* bytes of the text that says what a template was made from */
 

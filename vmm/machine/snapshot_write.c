@@ -71,7 +71,7 @@ static int pack_state(struct machine *machine, const struct snapshot_owner *owne
 
 	/* Else a request's effect would be lost, or come after memory was written. */
 	for (i = 0; i < MACHINE_DISKS; i++)
-		if (!blk_idle(machine->devices.blk[i]))
+		if (!blk_saves(machine->devices.blk[i]))
 			return err_set(err, EBUSY, "a request of the guest to %s is under way",
 				       blk_device(machine->devices.blk[i])->name);
 	if (!fs_idle(machine->devices.fs))

@@ -16,14 +16,15 @@ static void hold(struct quiesce *quiesce, bool held)
 	fs_hold(quiesce->machine->devices.fs, held);
 }
 
-/* What still has a request under way, for a message; NULL: nothing. */
-static const char *busy_with(const struct quiesce *quiesce)
+/* What still has a request under way that is waited for, for a message; NULL: nothing. */
+static const char *busy_with(const struct quiesce *quiesce, uint64_t now_ns)
 {
 	struct machine_devices *devices = &quiesce->machine->devices;
+	bool saves = quiesce->saves && now_ns >= quiesce->begun_ns + QUIESCE_IMAGE_NS;
 	unsigned i;
 
 	for (i = 0; i < MACHINE_DISKS; i++)
-		if (!blk_idle(devices->blk[i]))
+		if (!(saves ? blk_saves(devices->blk[i]) : blk_idle(devices->blk[i])))
 			return blk_device(devices->blk[i])->name;
 	return fs_idle(devices->fs) ? NULL : "its shares";
 }
@@ -31,10 +32,11 @@ static const char *busy_with(const struct quiesce *quiesce)
 static void look(void *arg)
 {
 	struct quiesce *quiesce = arg;
-	const char *what = busy_with(quiesce);
+	uint64_t now_ns = loop_now_ns();
+	const char *what = busy_with(quiesce, now_ns);
 	struct err why;
 
-	if (what && loop_now_ns() < quiesce->deadline_ns) {
+	if (what && now_ns < quiesce->deadline_ns) {
 		loop_timer_start(quiesce->machine->loop, &quiesce->timer, LOOK_NS);
 		return;
 	}
@@ -48,15 +50,25 @@ static void look(void *arg)
 void quiesce_begin(struct quiesce *quiesce, struct machine *machine,
 		   void (*done)(void *arg, const char *failure), void *arg)
 {
+	uint64_t now_ns = loop_now_ns();
+
 	*quiesce = (struct quiesce){
 		.machine = machine,
 		.timer = {.expired = look, .arg = quiesce},
-		.deadline_ns = loop_now_ns() + QUIESCE_SECONDS * UINT64_C(1000000000),
+		.begun_ns = now_ns,
+		.deadline_ns = now_ns + QUIESCE_SECONDS * UINT64_C(1000000000),
 		.done = done,
 		.arg = arg,
 	};
 	hold(quiesce, true);
 	loop_timer_start(machine->loop, &quiesce->timer, 0);
+}
+
+void quiesce_begin_saving(struct quiesce *quiesce, struct machine *machine,
+			  void (*done)(void *arg, const char *failure), void *arg)
+{
+	quiesce_begin(quiesce, machine, done, arg);
+	quiesce->saves = true;
 }
 
 void quiesce_end(struct quiesce *quiesce)

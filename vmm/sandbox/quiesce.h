@@ -7,6 +7,7 @@
 #ifndef CORDON_SANDBOX_QUIESCE_H
 #define CORDON_SANDBOX_QUIESCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/base/err.h"
@@ -21,7 +22,8 @@ struct machine;
 struct quiesce {
 	struct machine *machine; /* NULL: not begun */
 	struct loop_timer timer;
-	uint64_t deadline_ns;
+	uint64_t begun_ns, deadline_ns;
+	bool saves; /* quiesce_begin_saving(): reads of an image may stay under way */
 	void (*done)(void *arg, const char *failure);
 	void *arg;
 };
@@ -33,6 +35,14 @@ struct quiesce {
  */
 void quiesce_begin(struct quiesce *quiesce, struct machine *machine,
 		   void (*done)(void *arg, const char *failure), void *arg);
+
+/*
+ * The same for a snapshot, which keeps the reads of an image that are still under way after
+ * QUIESCE_IMAGE_NS: the image's disk may hang. Memory may change by them meanwhile.
+ */
+#define QUIESCE_IMAGE_NS UINT64_C(200000000)
+void quiesce_begin_saving(struct quiesce *quiesce, struct machine *machine,
+			  void (*done)(void *arg, const char *failure), void *arg);
 
 /* Lets requests be served again; done is no longer called. Harmless without quiesce_begin(). */
 void quiesce_end(struct quiesce *quiesce);
