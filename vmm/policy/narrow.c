@@ -19,6 +19,7 @@ struct comparison {
 	const struct rule_list *child, *parent;
 	enum policy_action child_default, parent_default;
 	uint64_t work;			  /* steps that a search may take */
+	bool differs;			  /* some path is decided in another way */
 	uint32_t child_rule, parent_rule; /* where it failed */
 };
 
@@ -54,10 +55,14 @@ static bool compare(void *arg, uint32_t child, uint32_t parent)
 {
 	struct comparison *comparison = arg;
 
+	enum policy_action ours = action_of(comparison->child, child, comparison->child_default);
+	enum policy_action theirs =
+		action_of(comparison->parent, parent, comparison->parent_default);
+
 	comparison->child_rule = child;
 	comparison->parent_rule = parent;
-	return is_within(action_of(comparison->child, child, comparison->child_default),
-			 action_of(comparison->parent, parent, comparison->parent_default));
+	comparison->differs |= ours != theirs;
+	return is_within(ours, theirs);
 }
 
 static void describe(char *to, size_t size, const struct rule_list *list, uint32_t rule,
@@ -93,9 +98,16 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 		.arg = comparison,
 	};
 	char child[100], parent[100];
-	int ret = product_list_fill(&product.list[0], comparison->child, 0,
-				    comparison->child->count, true);
+	size_t new, end = comparison->child->count;
+	int ret;
 
+	/* All paths that no rule up to the new one matches are decided as before. */
+	if (comparison->child_default == comparison->parent_default &&
+	    product_one_more(comparison->child, comparison->parent, &new)) {
+		product.first_only = true;
+		end = new + 1;
+	}
+	ret = product_list_fill(&product.list[0], comparison->child, 0, end, true);
 	if (ret == 0)
 		ret = product_list_fill(&product.list[1], comparison->parent, 0,
 					comparison->parent->count, true);
@@ -120,9 +132,10 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 		       policy_class_name(class), product.path, child, parent);
 }
 
+/* differs is set if a path is decided in another way, and else left as it is. */
 static int compare_class(const struct policy *child, const struct policy *parent,
 			 enum policy_class class, enum policy_action otherwise, uint64_t work,
-			 struct err *err)
+			 bool *differs, struct err *err)
 {
 	struct comparison comparison = {
 		.work = work,
@@ -131,6 +144,8 @@ static int compare_class(const struct policy *child, const struct policy *parent
 		.child_default = otherwise,
 		.parent_default = otherwise,
 	};
+
+	int ret;
 
 	if (product_same_rules(comparison.child, comparison.parent))
 		return 0;
@@ -141,7 +156,9 @@ static int compare_class(const struct policy *child, const struct policy *parent
 		comparison.parent_default =
 			comparison.parent->count ? POLICY_ACTION_DENY : POLICY_ACTION_ALLOW;
 	}
-	return compare_paths(&comparison, class, err);
+	ret = compare_paths(&comparison, class, err);
+	*differs |= comparison.differs;
+	return ret;
 }
 
 /* --- network ---------------------------------------------------------------------------------- */
@@ -343,6 +360,7 @@ static int compare_limits(const struct policy *child, const struct policy *paren
 static int compare_all(const struct policy *child, const struct policy *parent, uint64_t work,
 		       uint64_t moves_work, struct err *err)
 {
+	bool moves = false, programs = false;
 	int ret = compare_shares(child, parent, err);
 
 	if (ret == 0)
@@ -355,14 +373,17 @@ static int compare_all(const struct policy *child, const struct policy *parent, 
 	    child->on_ask.way != POLICY_ON_ASK_DENY)
 		ret = err_set(err, EPERM, "it allows more: 'on-ask deny' is missing");
 	if (ret == 0)
-		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, work, err);
+		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, work, &moves,
+				    err);
 	/* In a served root file system, files that no rule matches may be read. */
 	if (ret == 0 && (child->source.rootfs || parent->source.rootfs))
-		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, work, err);
-	if (ret == 0)
+		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, work, &moves,
+				    err);
+	if (ret == 0 && (moves || child->shares != parent->shares))
 		ret = narrow_moves(child, parent, moves_work, err);
 	if (ret == 0)
-		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, work, err);
+		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, work, &programs,
+				    err);
 	if (ret == 0)
 		ret = process_is_narrower(child, parent, err);
 	return ret == 0 ? compare_net(child, parent, err) : ret;
@@ -376,5 +397,5 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 int policy_is_narrower_briefly(const struct policy *child, const struct policy *parent,
 			       struct err *err)
 {
-	return compare_all(child, parent, NARROW_BRIEF, NARROW_BRIEF, err);
+	return compare_all(child, parent, NARROW_BRIEF, NARROW_BRIEF / 4, err);
 }

@@ -18,7 +18,7 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
  * The same within NARROW_BRIEF steps of its searches, for a thread that others wait for: some 20 ms
  * for the largest policies. More often than above there is no proof.
  */
-#define NARROW_BRIEF 150000
+#define NARROW_BRIEF 500000
 int policy_is_narrower_briefly(const struct policy *child, const struct policy *parent,
 			       struct err *err);
 

@@ -30,6 +30,12 @@ void product_list_free(struct product_list *list);
 /* Whether two lists have the same patterns with the same actions, in the same order. */
 bool product_same_rules(const struct rule_list *a, const struct rule_list *b);
 
+/*
+ * Whether list has the rules of base, in this sense, with one more in between; *at: its index. (Of
+ * equal rules side by side the last one counts as the new one.)
+ */
+bool product_one_more(const struct rule_list *list, const struct rule_list *base, size_t *at);
+
 /* A trie of a list's patterns by component. Node 0 is the root; as a link, 0 means none. */
 struct product_node {
 	const struct glob_part *part;

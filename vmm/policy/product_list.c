@@ -84,6 +84,21 @@ bool product_same_rules(const struct rule_list *a, const struct rule_list *b)
 	return true;
 }
 
+bool product_one_more(const struct rule_list *list, const struct rule_list *base, size_t *at)
+{
+	size_t i;
+
+	*at = 0;
+	if (list->count != base->count + 1)
+		return false;
+	while (*at < base->count && same_patterns(list->rule[*at], base->rule[*at]))
+		++*at;
+	for (i = *at; i < base->count; i++)
+		if (!same_patterns(list->rule[i + 1], base->rule[i]))
+			return false;
+	return true;
+}
+
 static uint64_t hash_part(uint32_t parent, const struct glob_part *part, uint32_t value)
 {
 	uint64_t hash = (0xcbf29ce484222325ull ^ parent) * 0x9e3779b97f4a7c15ull + value;
