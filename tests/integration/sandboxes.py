@@ -10,7 +10,7 @@ import cordon
 from cordon import Process, call
 
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 def registry(name="", file=""):

@@ -84,20 +84,44 @@ def test_a_client_that_never_reads_is_dropped():
 def test_a_client_that_vanishes():
     """A client that vanishes during a pause, a snapshot or a command leaves the sandbox in order."""
     with sandbox():
-        for request in ({"op": "pause"}, {"op": "resume"},
-                        {"op": "snapshot", "path": os.path.join(os.getcwd(), "snap")},
-                        {"op": "exec", "argv": ["sleep", "1000"], "detach": False}):
+        snapshot = os.open("snap", os.O_RDWR | os.O_CREAT, 0o600)
+        for request, fds in (({"op": "pause"}, []), ({"op": "resume"}, []), ({"op": "snapshot"}, [snapshot]),
+                             ({"op": "exec", "argv": ["sleep", "1000"], "detach": False}, [0, 1, 2])):
             client = connect()
-            if request["op"] == "exec":
-                socket.send_fds(client, [json.dumps(request).encode()], [0, 1, 2])
-            else:
-                client.send(json.dumps(request).encode())
+            socket.send_fds(client, [json.dumps(request).encode()], fds)
             client.close()
             if request["op"] == "pause":            # the pause completes all the same; until then resume is refused
                 wait_until(lambda: ps()["box"]["state"] == "paused", "the pause")
         wait_until(lambda: ps()["box"]["jobs"] == [], "the command's end")
         wait_until(lambda: ps()["box"]["state"] == "running", "the guest to go on")
         execute("box", "echo", "fine").expect(0, b"fine\n")
+
+
+def test_a_snapshot_is_written_to_a_descriptor():
+    """The monitor opens no file: it writes to the client's, which must be an empty one."""
+    with sandbox() as pid:
+        client = connect()
+        before = descriptors_at_rest(pid)
+        with open("full", "wb") as file:
+            file.write(b"x")
+        for path, flags in (("empty", os.O_RDONLY), ("empty", os.O_WRONLY), ("empty", os.O_RDWR | os.O_APPEND),
+                            ("empty", os.O_PATH), ("full", os.O_RDWR), (".", os.O_RDONLY), ("/dev/null", os.O_RDWR)):
+            fd = os.open(path, flags | (os.O_CREAT if path == "empty" else 0), 0o600)
+            socket.send_fds(client, [b'{"op":"snapshot","id":1}'], [fd])
+            os.close(fd)
+            answer = json.loads(client.recv(1 << 18))
+            assert answer["ok"] is False and "empty file" in answer["error"], (path, flags, answer)
+        assert os.path.getsize("empty") == 0 and os.path.getsize("full") == 1
+        assert descriptors(pid) == before, "descriptors of refused messages stay open"
+        fd = os.open("empty", os.O_RDWR)
+        socket.send_fds(client, [b'{"op":"snapshot","id":2}'], [fd])
+        os.close(fd)
+        answer = json.loads(client.recv(1 << 18))
+        assert answer["ok"] is True, answer
+        assert descriptors(pid) == before, "the file stays open"
+        client.close()
+    call("restore", "--verify", "empty", "again").expect(0)
+    call("kill", "again").expect(0)
 
 
 def test_a_foreign_user():

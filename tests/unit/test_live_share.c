@@ -134,7 +134,12 @@ static int leads(const struct policy *policy, const char *path, const char *to)
 {
 	struct err err = {""};
 	struct stat is, wanted;
-	int fd = share_links_open(policy, path, &err);
+	struct share_tops tops = {.count = 0};
+	int fd;
+
+	ck_assert_int_eq(share_tops_of(&tops, policy), 0);
+	fd = share_links_open(&tops, path, "share", &err);
+	share_tops_free(&tops);
 
 	if (fd < 0) {
 		ck_assert_str_ne(err.text, "");
@@ -207,5 +212,64 @@ START_TEST(links_of_a_guest_are_not_followed)
 }
 END_TEST
 
+/* 0 if the file's directory is this one and the file's name is "f", or -errno. */
+static int leads_to_file(const struct share_tops *tops, const char *path, const char *to)
+{
+	struct err err = {""};
+	struct stat is, wanted;
+	const char *name;
+	int fd = share_links_open_parent(tops, path, "file", &name, &err);
+
+	if (fd < 0) {
+		ck_assert_str_ne(err.text, "");
+		return fd;
+	}
+	ck_assert_int_eq(fstat(fd, &is), 0);
+	ck_assert_int_eq(stat(to, &wanted), 0);
+	close(fd);
+	ck_assert_str_eq(name, path[strlen(path) - 1] == '/' ? "" : "f");
+	return is.st_ino == wanted.st_ino && is.st_dev == wanted.st_dev ? 0 : -EXDEV;
+}
+
+START_TEST(a_file_is_not_written_through_links_of_a_guest)
+{
+	struct share_tops tops = {.count = 0}, none = {.count = 0};
+	char command[128];
+
+	strcpy(top, "/tmp/cordon-test-links.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	mkdir(at("shared"), 0755);
+	mkdir(at("shared/d"), 0755);
+	mkdir(at("plain"), 0755);
+	ck_assert_int_eq(symlink("../plain", at("shared/out")), 0);
+	ck_assert_int_eq(symlink("../plain/g", at("shared/d/f")), 0);
+	ck_assert_int_eq(symlink("plain", at("link")), 0);
+	ck_assert_int_eq(symlink("plain", at("f")), 0);
+	ck_assert_int_eq(share_tops_add(&tops, at("shared")), 0);
+	ck_assert_int_eq(share_tops_add(&tops, at("shared")), 0);
+	ck_assert_uint_eq(tops.count, 1);
+	ck_assert_int_eq(leads_to_file(&tops, at("plain/f"), at("plain")), 0);
+	ck_assert_int_eq(leads_to_file(&tops, at("link/f"), at("plain")), 0);
+	ck_assert_int_eq(leads_to_file(&tops, at("shared/f"), at("shared")), 0);
+	ck_assert_int_eq(leads_to_file(&tops, at("plain/"), at("plain")), 0);
+	ck_assert_int_eq(leads_to_file(&tops, at("shared/out/f"), at("plain")), -ELOOP);
+	/* Nor is a link of that name replaced, where a guest may have made it. */
+	ck_assert_int_eq(leads_to_file(&tops, at("shared/d/f"), at("shared/d")), -ELOOP);
+	ck_assert_int_eq(leads_to_file(&tops, at("f"), top), 0);
+	ck_assert_int_eq(leads_to_file(&none, at("shared/out/f"), at("plain")), 0);
+	ck_assert_int_eq(leads_to_file(&none, at("shared/d/f"), at("shared/d")), 0);
+	ck_assert_int_eq(leads_to_file(&tops, at("none/f"), top), -ENOENT);
+	ck_assert_int_eq(leads_to_file(&tops, "", top), -ENOENT);
+	ck_assert_int_eq(chdir(top), 0);
+	ck_assert_int_eq(leads_to_file(&tops, "f", top), 0);
+	ck_assert_int_eq(leads_to_file(&tops, "shared/out/f", top), -ELOOP);
+	ck_assert_int_eq(chdir("/"), 0);
+	share_tops_free(&tops);
+	snprintf(command, sizeof(command), "rm -r %s", top);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 UNIT_MAIN("live_share", a_share_comes_behind_the_rules, only_shares_of_the_command_line_go,
-	  so_many_at_most, links_of_a_guest_are_not_followed)
+	  so_many_at_most, links_of_a_guest_are_not_followed,
+	  a_file_is_not_written_through_links_of_a_guest)

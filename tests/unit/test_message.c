@@ -205,6 +205,58 @@ START_TEST(ends_and_empty_queues_are_told_apart)
 }
 END_TEST
 
+START_TEST(paths_of_any_bytes)
+{
+	static const char *const good[] = {"", "/plain", "/f\xc3\xbcr", "/\xff\x01 \xc3"};
+	char path[PATH_MAX], longest[PATH_MAX];
+	json_t *json;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		json = message_path(good[i]);
+		ck_assert_ptr_nonnull(json);
+		ck_assert_int_eq(json_is_array(json), i == 3);
+		ck_assert_int_eq(message_read_path(json, path), 0);
+		ck_assert_str_eq(path, good[i]);
+		json_decref(json);
+	}
+	memset(longest, '\xff', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	json = message_path(longest);
+	ck_assert_int_eq(message_read_path(json, path), 0);
+	ck_assert_str_eq(path, longest);
+	json_array_append_new(json, json_integer(1));
+	ck_assert_int_eq(message_read_path(json, path), -EINVAL);
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(paths_that_are_none)
+{
+	static const char *const bad[] = {"1", "null", "{}", "[0]", "[256]", "[-1]", "[\"a\"]"};
+	char path[PATH_MAX], longest[PATH_MAX + 1];
+	json_t *json;
+	size_t i;
+
+	ck_assert_int_eq(message_read_path(NULL, path), -EINVAL);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		json = json_loads(bad[i], JSON_DECODE_ANY, NULL);
+		ck_assert_ptr_nonnull(json);
+		ck_assert_msg(message_read_path(json, path) == -EINVAL, "%s", bad[i]);
+		json_decref(json);
+	}
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	json = json_string(longest);
+	ck_assert_int_eq(message_read_path(json, path), -EINVAL);
+	json_decref(json);
+	json = json_string(longest + 1);
+	ck_assert_int_eq(message_read_path(json, path), 0);
+	json_decref(json);
+}
+END_TEST
+
 UNIT_MAIN("message", a_message_comes_with_its_descriptors,
 	  too_many_descriptors_are_refused_and_closed, only_objects_are_accepted, size_is_bounded,
-	  depth_is_bounded, ends_and_empty_queues_are_told_apart)
+	  depth_is_bounded, ends_and_empty_queues_are_told_apart, paths_of_any_bytes,
+	  paths_that_are_none)

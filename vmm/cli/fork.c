@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/new_file.h"
 #include "vmm/base/quantity.h"
 #include "vmm/cli/verb.h"
 #include "vmm/launch/network_options.h"
@@ -121,6 +123,32 @@ static void fork_directories(struct sandbox_config *config, const json_t *reply)
 
 static char key_path[PATH_MAX]; /* of --sign, without links; "": none */
 
+/* Has the sandbox saved into a file of that path. 0 with the reply, or -errno with a message. */
+static int fork_save(const char *name, const char *path, struct message *reply, struct err *err)
+{
+	struct new_file file = NEW_FILE_NONE;
+	int control = client_connect(name, 0, err), ret = control;
+
+	if (ret < 0)
+		return ret;
+	ret = new_file_open_path(&file, path);
+	if (ret < 0)
+		err_code(err, -ret, "%s", path);
+	if (ret == 0)
+		ret = client_request_with(control, json_pack("{s:s}", "op", "snapshot"), &file.fd,
+					  1, reply, err);
+	if (ret == 0) {
+		ret = new_file_finish(&file, true);
+		if (ret < 0) {
+			err_code(err, -ret, "%s", path);
+			message_clear(reply);
+		}
+	}
+	new_file_close(&file);
+	fd_close(&control);
+	return ret;
+}
+
 /* Saves a snapshot into the sandbox's directory, then starts the children from it one by one. */
 static int fork_sandbox(const char *name, unsigned count, const char *audit, struct audit_key *key,
 			struct policy *policy, struct err *err)
@@ -144,11 +172,8 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 
 	snprintf(file, sizeof(file), "fork-%d.snapshot", (int)getpid());
 	ret = registry_path(name, file, path, err);
-
 	if (ret == 0)
-		ret = client_request_once(name, 0,
-					  json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
-					  &reply, err);
+		ret = fork_save(name, path, &reply, err);
 	if (ret < 0)
 		return ret;
 	fork_network(&config.sandbox.network, reply.body, policy);

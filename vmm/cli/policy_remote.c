@@ -117,13 +117,30 @@ int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX],
 	return policy_fetch_within(0, name, policy, audit, err);
 }
 
-int policy_fetch_places(const char *name, struct policy **policy, struct policy_places *places,
+static int read_writable(const json_t *body, struct share_tops *tops, struct err *err)
+{
+	const json_t *list = json_object_get(body, "writable"), *item;
+	char path[PATH_MAX];
+	size_t i;
+	int ret = json_is_array(list) ? 0 : -EPROTO;
+
+	json_array_foreach(list, i, item)
+	{
+		if (ret == 0)
+			ret = message_read_path(item, path);
+		if (ret == 0)
+			ret = share_tops_add(tops, path);
+	}
+	return ret < 0 ? err_code(err, -ret, "the sandbox's writable shares") : 0;
+}
+
+int policy_fetch_places(int control, struct policy **policy, struct policy_places *places,
 			struct err *err)
 {
 	const json_t *list;
 	struct message reply;
 	const char *key, *path;
-	int ret = client_request_once(name, 0, json_pack("{s:s}", "op", "policy"), &reply, err);
+	int ret = client_request(control, json_pack("{s:s}", "op", "policy"), &reply, err);
 
 	*policy = NULL;
 	if (ret < 0)
@@ -137,7 +154,9 @@ int policy_fetch_places(const char *name, struct policy **policy, struct policy_
 		path = json_string_value(json_array_get(list, places->sockets));
 		snprintf(places->socket[places->sockets], PATH_MAX, "%s", path ? path : "");
 	}
-	ret = read_reply(&reply, policy, places->audit, err);
+	ret = read_writable(reply.body, &places->writable, err);
+	if (ret == 0)
+		ret = read_reply(&reply, policy, places->audit, err);
 	message_clear(&reply);
 	return ret;
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "vmm/base/err.h"
+#include "vmm/control/share_links.h"
 #include "vmm/policy/policy.h"
 
 /*
@@ -15,16 +16,18 @@
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err);
 
 /*
- * The same with all that no share may show: the audit log, the key that signs it ("": none), and
- * sockets of the sandbox on the host.
+ * The same on a connection (client_connect()), with places of the host: what no share may show, the
+ * audit log, the key that signs it ("": none), and sockets of the sandbox; and what its guest can
+ * or could write to. The caller frees writable, also after a failure.
  */
 #define POLICY_SOCKETS_MAX 32
 struct policy_places {
 	char audit[PATH_MAX], key[PATH_MAX];
 	char socket[POLICY_SOCKETS_MAX][PATH_MAX];
 	unsigned sockets;
+	struct share_tops writable;
 };
-int policy_fetch_places(const char *name, struct policy **policy, struct policy_places *places,
+int policy_fetch_places(int control, struct policy **policy, struct policy_places *places,
 			struct err *err);
 
 /* The same, but -ETIMEDOUT if there is no reply in time. 0 ms: no time limit. */

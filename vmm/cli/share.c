@@ -72,14 +72,14 @@ static json_t *request_of(const struct policy_share *share)
 			 policy_cache_name(share->cache));
 }
 
-static int add(const char *name, struct policy_options *parsed, const struct policy *policy,
+static int add(int control, struct policy_options *parsed, const struct policy *policy,
 	       const struct policy_places *places, bool allow_home, struct err *err)
 {
 	struct policy_share *share = &parsed->share[0];
 	struct policy *made = NULL;
 	struct message reply;
 	char path[PATH_MAX];
-	int fd = share_links_open(policy, parsed->share_path[0], err), ret;
+	int fd = share_links_open(&places->writable, parsed->share_path[0], "share", err), ret;
 
 	if (fd < 0)
 		return fd;
@@ -96,16 +96,10 @@ static int add(const char *name, struct policy_options *parsed, const struct pol
 		ret = check(made, share->guest, places, allow_home, err);
 	if (ret == 0)
 		share_warn(made);
-	if (ret == 0) {
-		int control = client_connect(name, 0, err);
-
-		ret = control < 0 ? control
-				  : client_request_with(control, request_of(share), &fd, 1, &reply,
-							err);
-		if (ret == 0)
-			message_clear(&reply);
-		fd_close(&control);
-	}
+	if (ret == 0)
+		ret = client_request_with(control, request_of(share), &fd, 1, &reply, err);
+	if (ret == 0)
+		message_clear(&reply);
 	policy_free(made);
 	fd_close(&fd);
 	return ret;
@@ -120,16 +114,20 @@ static int run_share(int argc, char **argv, struct err *err)
 	static struct policy_options parsed;
 	static struct policy_places places;
 	struct policy *policy = NULL;
-	int ret = verb_words(&words, &set, 1, argc, argv, err);
+	int ret = verb_words(&words, &set, 1, argc, argv, err), control = -1;
 
 	if (ret < 0)
 		return ret;
 	ret = policy_add_share(&parsed, argv[2], err);
 	if (ret == 0)
-		ret = policy_fetch_places(argv[1], &policy, &places, err);
+		ret = control = client_connect(argv[1], 0, err);
+	if (ret >= 0)
+		ret = policy_fetch_places(control, &policy, &places, err);
 	if (ret == 0)
-		ret = add(argv[1], &parsed, policy, &places, options.allow_home, err);
+		ret = add(control, &parsed, policy, &places, options.allow_home, err);
 	policy_free(policy);
+	share_tops_free(&places.writable);
+	fd_close(&control);
 	return ret;
 }
 

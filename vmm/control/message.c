@@ -2,6 +2,7 @@
 #include "vmm/control/message.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -77,6 +78,44 @@ out:
 	if (ret < 0)
 		message_clear(message);
 	return ret;
+}
+
+json_t *message_path(const char *path)
+{
+	json_t *json = json_string(path);
+
+	if (json)
+		return json;
+	json = json_array();
+	for (; json && *path; path++)
+		if (json_array_append_new(json, json_integer((unsigned char)*path)) < 0) {
+			json_decref(json);
+			return NULL;
+		}
+	return json;
+}
+
+int message_read_path(const json_t *json, char path[PATH_MAX])
+{
+	const json_t *byte;
+	json_int_t value;
+	size_t i;
+
+	path[0] = '\0';
+	if (json_is_string(json))
+		return snprintf(path, PATH_MAX, "%s", json_string_value(json)) < PATH_MAX ? 0
+											  : -EINVAL;
+	if (!json_is_array(json) || json_array_size(json) >= PATH_MAX)
+		return -EINVAL;
+	json_array_foreach(json, i, byte)
+	{
+		value = json_integer_value(byte);
+		if (value < 1 || value > 255)
+			return -EINVAL;
+		path[i] = (char)value;
+	}
+	path[i] = '\0';
+	return 0;
 }
 
 void message_clear(struct message *message)

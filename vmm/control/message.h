@@ -7,13 +7,14 @@
 #define CORDON_CONTROL_MESSAGE_H
 
 #include <jansson.h>
+#include <limits.h>
 #include <stddef.h>
 
 #include "vmm/base/err.h"
 
 #define MESSAGE_MAX	 (128u << 10)
 #define MESSAGE_FDS	 3
-#define MESSAGE_PROTOCOL 1
+#define MESSAGE_PROTOCOL 2
 
 struct message {
 	json_t *body; /* an object */
@@ -32,6 +33,15 @@ int message_send(int socket_fd, json_t *body, const int *fd, unsigned fds, int f
  * long, not a JSON object, too many descriptors); or another -errno.
  */
 int message_receive(int socket_fd, struct message *message, int flags, struct err *err);
+
+/*
+ * A path of the host as JSON: a string; or, if it is not UTF-8, a list of its bytes. NULL: out of
+ * memory.
+ */
+json_t *message_path(const char *path);
+
+/* Reads one. 0; or -EINVAL: it is missing, too long, or something else. */
+int message_read_path(const json_t *json, char path[PATH_MAX]);
 
 /* Frees the body and closes the descriptors, except those that the caller has taken: set to -1. */
 void message_clear(struct message *message);

@@ -398,6 +398,7 @@ void monitor_close(struct monitor *monitor)
 	tell_waiting(monitor);
 	server_close(monitor);
 	json_decref(monitor->pause_request);
+	fd_close(&monitor->pause_fd);
 	json_decref(monitor->planted);
 	session_destroy(&monitor->session);
 }
@@ -423,7 +424,7 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 	memset(monitor, 0, sizeof(*monitor));
 	monitor->config = config;
 	monitor->ops = ops;
-	monitor->listen_fd = monitor->console_fd = -1;
+	monitor->listen_fd = monitor->console_fd = monitor->pause_fd = -1;
 	monitor->started = time(NULL);
 	monitor->begun = planted_now();
 	monitor->grace_ns = MONITOR_GRACE_NS;

@@ -178,6 +178,7 @@ struct monitor {
 	/* A request that is replied to once the guest stands still, or its snapshot is written. */
 	json_t *pause_request;
 	struct client *pause_client; /* NULL once it is gone */
+	int pause_fd;		     /* of a snapshot: its file; or -1 */
 	struct quiesce quiesce;	     /* of a snapshot */
 	struct monitor_share share;
 	bool listing; /* a request for the processes is under way to the agent */

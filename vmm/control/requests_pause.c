@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests that make the guest stand still: `pause`, `resume`, `snapshot`. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "vmm/base/fd.h"
 #include "vmm/control/requests.h"
-#include "vmm/control/share_links.h"
 
 /* --- one at a time ---------------------------------------------------------------------------- */
 
@@ -37,6 +39,7 @@ static void finish(struct monitor *monitor, json_t *body, const char *why)
 
 	monitor->pause_client = NULL;
 	monitor->pause_request = NULL;
+	fd_close(&monitor->pause_fd);
 	if (client && why)
 		server_refuse(client, request_id(request), why);
 	else if (client)
@@ -141,48 +144,13 @@ static json_t *copy_body(const struct sandbox *sandbox)
 	return body;
 }
 
-struct path_check {
-	const char *path;
-	struct err *err;
-	int ret;
-};
-
-static void check_links(void *arg, const struct policy_share *share)
-{
-	struct path_check *check = arg;
-
-	if (check->ret == 0)
-		check->ret = share_links_check_share(share, check->path, "the file", check->err);
-}
-
-static void check_all_links(void *arg, const struct policy *policy)
-{
-	size_t i;
-
-	for (i = 0; i < policy_share_count(policy); i++)
-		check_links(arg, policy_share(policy, i));
-}
-
-/* The guest is paused, so it cannot change links in a share between this check and the writing. */
-static int write_snapshot(struct monitor *monitor, const char *path, struct err *err)
-{
-	struct path_check check = {.path = path, .err = err};
-
-	if (monitor->session.guard) {
-		guard_each_share(monitor->session.guard, check_links, &check);
-		guard_with_policy(monitor->session.guard, check_all_links, &check);
-	}
-	return check.ret < 0 ? check.ret : sandbox_save(&monitor->session.sandbox, path, err);
-}
-
 /* The guest's I/O has come to rest; failure: it did not, and why. */
 static void take_snapshot(void *arg, const char *failure)
 {
 	struct monitor *monitor = arg;
 	struct err err = {.text = ""};
 
-	if (!failure &&
-	    write_snapshot(monitor, string_of(monitor->pause_request, "path"), &err) < 0)
+	if (!failure && sandbox_save(&monitor->session.sandbox, monitor->pause_fd, &err) < 0)
 		failure = err.text;
 	quiesce_end(&monitor->quiesce);
 	pause_release(&monitor->pause, PAUSE_SNAPSHOT);
@@ -211,17 +179,33 @@ static void hold_for_snapshot(void *arg)
 					: "the sandbox is ending");
 }
 
+/* The client has opened the file, and gives it its name when it is whole. */
+static bool is_new_file(const struct message *message)
+{
+	struct stat status;
+	int flags;
+
+	if (message->fds != 1 || fstat(message->fd[0], &status) < 0)
+		return false;
+	flags = fcntl(message->fd[0], F_GETFL);
+	return S_ISREG(status.st_mode) && status.st_size == 0 && flags >= 0 &&
+	       (flags & (O_ACCMODE | O_APPEND | O_PATH)) == O_RDWR;
+}
+
 void op_snapshot(struct client *client, struct message *message)
 {
-	const char *path = string_of(message->body, "path");
 	struct sandbox *sandbox = &client->monitor->session.sandbox;
 
-	if (!path || path[0] != '/') {
-		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
+	if (!is_new_file(message)) {
+		server_refuse(client, request_id(message->body),
+			      "snapshot: needs one descriptor, of an empty file that is open for "
+			      "reading and writing");
 		return;
 	}
 	if (!begin(client, message))
 		return;
+	client->monitor->pause_fd = message->fd[0];
+	message->fds = 0; /* the monitor owns it now */
 	/* A guest that stands still writes nothing. */
 	if (!sandbox->is_ready || client->monitor->pause.reached)
 		hold_for_snapshot(client->monitor);

@@ -10,6 +10,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/requests.h"
+#include "vmm/control/share_links.h"
 #include "vmm/policy/added.h"
 
 #define CHANGE_TEXT 512 /* who changed the policy, and by which rule */
@@ -105,6 +106,50 @@ static void describe_places(json_t *body, const struct monitor_config *config)
 	json_object_set_new(body, "sockets", list);
 }
 
+struct writable {
+	struct share_tops tops;
+	int ret;
+};
+
+static void add_writable(void *arg, const struct policy_share *share)
+{
+	struct writable *writable = arg;
+
+	if (!share->read_only && writable->ret == 0)
+		writable->ret = share_tops_add(&writable->tops, share->host);
+}
+
+static void add_all_writable(void *arg, const struct policy *policy)
+{
+	struct writable *writable = arg;
+
+	if (writable->ret == 0)
+		writable->ret = share_tops_of(&writable->tops, policy);
+}
+
+/*
+ * What the guest can or could write to: clients follow no link there. Without the whole list the
+ * reply has none, and such clients give up.
+ */
+static void describe_writable(json_t *body, const struct monitor *monitor)
+{
+	struct writable writable = {.ret = 0};
+	json_t *list = json_array();
+	unsigned i;
+
+	guard_each_share(monitor->session.guard, add_writable, &writable);
+	guard_with_policy(monitor->session.guard, add_all_writable, &writable);
+	for (i = 0; writable.ret == 0 && i < monitor->share.added_count; i++)
+		writable.ret = share_tops_add(&writable.tops, monitor->share.added[i].host);
+	for (i = 0; writable.ret == 0 && i < writable.tops.count; i++)
+		writable.ret = json_array_append_new(list, message_path(writable.tops.path[i]));
+	if (writable.ret == 0)
+		json_object_set_new(body, "writable", list);
+	else
+		json_decref(list);
+	share_tops_free(&writable.tops);
+}
+
 /* Sends all that a client needs to parse the policy again: its text in a memfd, and its source. */
 void op_policy(struct client *client, struct message *message)
 {
@@ -119,6 +164,7 @@ void op_policy(struct client *client, struct message *message)
 	}
 	put_string(description.body, "audit", guard_audit_path(client->monitor->session.guard));
 	describe_places(description.body, client->monitor->config);
+	describe_writable(description.body, client->monitor);
 	json_object_set_new(
 		description.body, "version",
 		json_integer((json_int_t)guard_version(client->monitor->session.guard)));

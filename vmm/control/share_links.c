@@ -60,8 +60,8 @@ static bool enters_and_follows_link(const char *path, const char *share)
 	return false;
 }
 
-int share_links_check_share(const struct policy_share *share, const char *path, const char *what,
-			    struct err *err)
+static int check_share(const struct policy_share *share, const char *path, const char *what,
+		       struct err *err)
 {
 	char top[PATH_MAX];
 
@@ -80,7 +80,7 @@ int share_links_check(const struct policy *policy, const char *path, const char 
 	int ret = 0;
 
 	for (i = 0; ret == 0 && i < policy_share_count(policy); i++)
-		ret = share_links_check_share(policy_share(policy, i), path, what, err);
+		ret = check_share(policy_share(policy, i), path, what, err);
 	return ret;
 }
 
@@ -88,22 +88,59 @@ int share_links_check(const struct policy *policy, const char *path, const char 
 
 #define LINKS_MAX 40 /* as the kernel's */
 
-/* Whether a directory lies in a writable share, or, unless inside, is one. */
-static const char *writable_share_of(const struct policy *policy, int directory, bool inside)
+int share_tops_add(struct share_tops *tops, const char *path)
+{
+	char **more;
+	unsigned i;
+
+	for (i = 0; i < tops->count; i++)
+		if (strcmp(tops->path[i], path) == 0)
+			return 0;
+	more = realloc(tops->path, (tops->count + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	tops->path = more;
+	more[tops->count] = strdup(path);
+	if (!more[tops->count])
+		return -ENOMEM;
+	tops->count++;
+	return 0;
+}
+
+int share_tops_of(struct share_tops *tops, const struct policy *policy)
+{
+	const struct policy_share *share;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
+		share = policy_share(policy, i);
+		if (!share->read_only)
+			ret = share_tops_add(tops, share->host);
+	}
+	return ret;
+}
+
+void share_tops_free(struct share_tops *tops)
+{
+	while (tops->count > 0)
+		free(tops->path[--tops->count]);
+	free(tops->path);
+	tops->path = NULL;
+}
+
+/* The writable share that a directory lies in, or, unless inside, is; NULL: none. */
+static const char *top_of(const struct share_tops *tops, int directory, bool inside)
 {
 	char path[PATH_MAX], top[PATH_MAX];
-	const struct policy_share *share;
 	int ret = fd_real_path(directory, path);
-	size_t i;
+	unsigned i;
 
-	for (i = 0; i < policy_share_count(policy); i++) {
-		share = policy_share(policy, i);
-		/* What can't be told is taken for one. */
-		if (!share->read_only &&
-		    (ret < 0 || (realpath(share->host, top) && is_beneath(path, top) &&
-				 !(inside && strcmp(path, top) == 0))))
-			return share->host;
-	}
+	/* What can't be told is taken for one. */
+	for (i = 0; i < tops->count; i++)
+		if (ret < 0 || (realpath(tops->path[i], top) && is_beneath(path, top) &&
+				!(inside && strcmp(path, top) == 0)))
+			return tops->path[i];
 	return NULL;
 }
 
@@ -125,12 +162,20 @@ static int expand(int link, char rest[PATH_MAX])
 }
 
 struct walk {
-	const struct policy *policy;
-	const char *path; /* as given */
+	const struct share_tops *tops;
+	const char *path, *what; /* as given */
 	char rest[PATH_MAX];
 	int at;
 	unsigned links;
 };
+
+static int follows_link(const struct walk *walk, const char *share, struct err *err)
+{
+	return err_set(err, ELOOP,
+		       "the %s %.1000s leads through a symbolic link within the share %.1000s, "
+		       "which a guest may have made: name the directory it leads to",
+		       walk->what, walk->path, share);
+}
 
 /* Goes one name further. 0 or -errno with a message. */
 static int step(struct walk *walk, struct err *err)
@@ -144,15 +189,15 @@ static int step(struct walk *walk, struct err *err)
 	memcpy(name, walk->rest, length);
 	name[length] = '\0';
 	memmove(walk->rest, walk->rest + length, strlen(walk->rest + length) + 1);
-	share = strcmp(name, "..") == 0 ? writable_share_of(walk->policy, walk->at, true) : NULL;
+	share = strcmp(name, "..") == 0 ? top_of(walk->tops, walk->at, true) : NULL;
 	if (share)
 		return err_set(err, ELOOP,
-			       "the share %.1000s leads through '..' within the share %.1000s, "
+			       "the %s %.1000s leads through '..' within the share %.1000s, "
 			       "where a guest may move directories: give the path without it",
-			       walk->path, share);
+			       walk->what, walk->path, share);
 	next = openat(walk->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (next < 0 || fstat(next, &stat) < 0) {
-		ret = err_sys(err, "share %.1000s", walk->path);
+		ret = err_sys(err, "%s %.1000s", walk->what, walk->path);
 		fd_close(&next);
 		return ret;
 	}
@@ -161,15 +206,11 @@ static int step(struct walk *walk, struct err *err)
 		walk->at = next;
 		return 0;
 	}
-	share = writable_share_of(walk->policy, walk->at, false);
+	share = top_of(walk->tops, walk->at, false);
 	if (share)
-		ret = err_set(
-			err, ELOOP,
-			"the share %.1000s leads through a symbolic link within the share "
-			"%.1000s, which a guest may have made: name the directory it leads to",
-			walk->path, share);
+		ret = follows_link(walk, share, err);
 	else if (++walk->links > LINKS_MAX || (ret = expand(next, walk->rest)) < 0)
-		ret = err_code(err, ret < 0 ? -ret : ELOOP, "share %.1000s", walk->path);
+		ret = err_code(err, ret < 0 ? -ret : ELOOP, "%s %.1000s", walk->what, walk->path);
 	fd_close(&next);
 	return ret;
 }
@@ -181,34 +222,74 @@ static int start(struct walk *walk, struct err *err)
 		return 0;
 	fd_close(&walk->at);
 	walk->at = open(walk->rest[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return walk->at < 0 ? err_sys(err, "share %.1000s", walk->path) : 0;
+	return walk->at < 0 ? err_sys(err, "%s %.1000s", walk->what, walk->path) : 0;
 }
 
-int share_links_open(const struct policy *policy, const char *path, struct err *err)
+/* Goes to the end of the path. 0 or -errno with a message. */
+static int go(struct walk *walk, struct err *err)
 {
-	struct walk walk = {.policy = policy, .path = path, .at = -1};
 	struct stat stat;
 	bool absolute = true;
 	int ret = 0;
 
-	if (!path[0])
-		return err_code(err, ENOENT, "share ''");
-	if (snprintf(walk.rest, sizeof(walk.rest), "%s", path) >= (int)sizeof(walk.rest))
-		return err_set(err, ENAMETOOLONG, "share %.200s...: the path is too long", path);
-	while (ret == 0 && (absolute || walk.rest[0])) {
-		unsigned links = walk.links;
+	while (ret == 0 && (absolute || walk->rest[0])) {
+		unsigned links = walk->links;
 
 		if (absolute)
-			ret = start(&walk, err);
-		memmove(walk.rest, walk.rest + strspn(walk.rest, "/"),
-			strlen(walk.rest + strspn(walk.rest, "/")) + 1);
-		if (ret == 0 && walk.rest[0])
-			ret = step(&walk, err);
+			ret = start(walk, err);
+		memmove(walk->rest, walk->rest + strspn(walk->rest, "/"),
+			strlen(walk->rest + strspn(walk->rest, "/")) + 1);
+		if (ret == 0 && walk->rest[0])
+			ret = step(walk, err);
 		/* Only a link's target may begin anew. */
-		absolute = walk.links > links && walk.rest[0] == '/';
+		absolute = walk->links > links && walk->rest[0] == '/';
 	}
-	if (ret == 0 && (fstat(walk.at, &stat) < 0 || !S_ISDIR(stat.st_mode)))
-		ret = err_set(err, ENOTDIR, "share %.1000s: not a directory", path);
+	if (ret == 0 && (fstat(walk->at, &stat) < 0 || !S_ISDIR(stat.st_mode)))
+		ret = err_set(err, ENOTDIR, "%s %.1000s: not a directory", walk->what, walk->path);
+	return ret;
+}
+
+static int too_long(const struct walk *walk, struct err *err)
+{
+	return err_set(err, ENAMETOOLONG, "%s %.200s...: the path is too long", walk->what,
+		       walk->path);
+}
+
+int share_links_open(const struct share_tops *tops, const char *path, const char *what,
+		     struct err *err)
+{
+	struct walk walk = {.tops = tops, .path = path, .what = what, .at = -1};
+	int ret;
+
+	if (!path[0])
+		return err_code(err, ENOENT, "%s ''", what);
+	if (snprintf(walk.rest, sizeof(walk.rest), "%s", path) >= (int)sizeof(walk.rest))
+		return too_long(&walk, err);
+	ret = go(&walk, err);
+	if (ret < 0)
+		fd_close(&walk.at);
+	return ret < 0 ? ret : walk.at;
+}
+
+int share_links_open_parent(const struct share_tops *tops, const char *path, const char *what,
+			    const char **name, struct err *err)
+{
+	struct walk walk = {.tops = tops, .path = path, .what = what, .at = -1};
+	const char *slash = strrchr(path, '/'), *share;
+	struct stat status;
+	int ret;
+
+	*name = slash ? slash + 1 : path;
+	if (!path[0])
+		return err_code(err, ENOENT, "%s ''", what);
+	if (strlen(path) >= sizeof(walk.rest))
+		return too_long(&walk, err);
+	snprintf(walk.rest, sizeof(walk.rest), "%.*s", (int)(*name - path), path);
+	ret = go(&walk, err);
+	share = ret == 0 ? top_of(tops, walk.at, false) : NULL;
+	if (share && (*name)[0] && fstatat(walk.at, *name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(status.st_mode))
+		ret = follows_link(&walk, share, err);
 	if (ret < 0)
 		fd_close(&walk.at);
 	return ret < 0 ? ret : walk.at;

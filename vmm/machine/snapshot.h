@@ -74,15 +74,16 @@ struct snapshot_owner {
 };
 
 /*
- * Writes the paused machine to path; none of its requests may be under way (vmm/sandbox/quiesce.h).
- * The data goes into a nameless or temporary file in the same directory, which is synced and then
- * renamed: path is either the old file or the whole new one. key: text kept in the file. owner:
- * adds its own sections, or NULL. 0, or -errno with a message; then no temporary file is left.
+ * Writes the paused machine to a file, which is empty and open for reading and writing; none of the
+ * guest's requests may be under way (vmm/sandbox/quiesce.h). key: text kept in the file. owner:
+ * adds its own sections, or NULL. 0; or -errno with a message, and then the file is of no use.
  */
-int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, const char *path,
+int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, int fd,
 		   const char *key, struct err *err);
 
-/* Removes temporary files that killed writers have left for files whose names end with suffix. */
+/* Removes temporary files (new_file.h) that killed writers have left for names that end with
+ * suffix.
+ */
 void snapshot_sweep(const char *directory, const char *suffix);
 
 /*

@@ -2,13 +2,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <x86intrin.h>
 #include <zlib.h>
@@ -128,8 +124,8 @@ static void pack_header(struct pack *header, const struct pack *state)
 /* --- the file --------------------------------------------------------------------------------- */
 
 /* The length of the extents' section is known beforehand, so memory can be written first. */
-static int write_file(struct machine *machine, const struct snapshot_owner *owner, int fd,
-		      const char *key, struct err *err)
+int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, int fd,
+		   const char *key, struct err *err)
 {
 	struct snapshot_extents *list = malloc(sizeof(*list));
 	struct pack header = {.data = NULL}, state = {.data = NULL};
@@ -166,8 +162,6 @@ static int write_file(struct machine *machine, const struct snapshot_owner *owne
 		ret = fd_write_full(fd, header.data, header.length);
 	if (ret == 0)
 		ret = fd_write_full(fd, state.data, state.length);
-	if (ret == 0 && fsync(fd) < 0)
-		ret = -errno;
 	if (ret < 0)
 		err_code(err, -ret, "writing the snapshot");
 out:
@@ -175,101 +169,6 @@ out:
 	pack_free(&state);
 	snapshot_free_disks(&disks);
 	free(list);
-	return ret;
-}
-
-/* The directory of path, with its last slash; "./" if there is none. */
-static void directory_of(const char *path, char directory[PATH_MAX])
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash)
-		snprintf(directory, PATH_MAX, "%.*s", (int)(slash + 1 - path), path);
-	else
-		snprintf(directory, PATH_MAX, "./");
-}
-
-static void sync_directory(const char *path)
-{
-	char directory[PATH_MAX];
-	int fd;
-
-	directory_of(path, directory);
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && fsync(fd) < 0) {
-		/* A power cut may undo the rename; the old file is then still whole. */
-	}
-	fd_close(&fd);
-}
-
-/*
- * Opens a file that stays nameless until it is whole, so that a killed writer leaves nothing; where
- * the file system has no such files, one with a temporary name (*named). The file is locked: a
- * temporary file without a lock is a dead writer's (snapshot_sweep()). Returns the descriptor or
- * -errno.
- */
-static int open_temporary(const char *path, char temporary[PATH_MAX], bool *named)
-{
-	char directory[PATH_MAX];
-	int fd;
-
-	directory_of(path, directory);
-	fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	*named = fd < 0;
-	if (fd < 0)
-		fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		/* A sweep has locked the file first and removes its name: the rename will fail. */
-	}
-	return fd < 0 ? -errno : fd;
-}
-
-/* Gives a nameless file a temporary name, so that it can be renamed over an old file. */
-static int give_name(int fd, char temporary[PATH_MAX], const char *path)
-{
-	char from[32];
-	uint32_t number;
-	int tries;
-
-	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
-	for (tries = 0; tries < 100; tries++) {
-		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-			return -EIO;
-		snprintf(temporary, PATH_MAX, "%s.%06x", path, number & 0xffffff);
-		if (linkat(AT_FDCWD, from, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0)
-			return 0;
-		if (errno != EEXIST)
-			return -errno;
-	}
-	return -EEXIST;
-}
-
-int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, const char *path,
-		   const char *key, struct err *err)
-{
-	char temporary[PATH_MAX];
-	bool named;
-	int fd, ret;
-
-	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary))
-		return err_set(err, ENAMETOOLONG, "%s: the path is too long", path);
-	fd = open_temporary(path, temporary, &named);
-	if (fd < 0)
-		return err_code(err, -fd, "%s", path);
-	ret = write_file(machine, owner, fd, key, err);
-	if (ret == 0 && !named) {
-		ret = give_name(fd, temporary, path);
-		named = ret == 0;
-		if (ret < 0)
-			err_code(err, -ret, "%s", path);
-	}
-	if (ret == 0 && rename(temporary, path) < 0)
-		ret = err_sys(err, "%s", path);
-	if (ret < 0 && named)
-		unlink(temporary);
-	else if (ret == 0)
-		sync_directory(path);
-	fd_close(&fd);
 	return ret;
 }
 

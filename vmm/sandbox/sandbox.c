@@ -401,14 +401,14 @@ static int save_shares(void *arg, struct pack *state, struct err *err)
 	return shares_save(&sandbox->shares, true, state, err);
 }
 
-int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err)
+int sandbox_save(struct sandbox *sandbox, int fd, struct err *err)
 {
 	const struct snapshot_owner owner = {.section = &shares_section,
 					     .section_count = 1,
 					     .save = save_shares,
 					     .arg = sandbox};
 
-	return snapshot_write(&sandbox->machine, &owner, path, "snapshot\n", err);
+	return snapshot_write(&sandbox->machine, &owner, fd, "snapshot\n", err);
 }
 
 void sandbox_destroy(struct sandbox *sandbox)

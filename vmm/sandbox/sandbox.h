@@ -103,8 +103,8 @@ int sandbox_reseed(struct sandbox *sandbox, const struct agent_reply *reply);
  */
 void sandbox_renew_rules(struct sandbox *sandbox);
 
-/* Writes the paused guest, without a request under way, to path; see snapshot_write(). */
-int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);
+/* Writes the paused guest, without a request under way, to a file; see snapshot_write(). */
+int sandbox_save(struct sandbox *sandbox, int fd, struct err *err);
 
 /* Stops and frees everything. Works on a half-built sandbox. */
 void sandbox_destroy(struct sandbox *sandbox);

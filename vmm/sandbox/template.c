@@ -15,6 +15,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/directory.h"
+#include "vmm/base/new_file.h"
 #include "vmm/image/file_digest.h"
 #include "vmm/machine/agent_link.h"
 #include "vmm/machine/snapshot_format.h"
@@ -227,8 +228,18 @@ int template_save(const struct template *template, struct machine *machine, stru
 		.save = save_owned,
 		.arg = &saving,
 	};
-	int ret = snapshot_write(machine, &owner, template->path, template->key, err);
+	struct new_file file;
+	int ret = new_file_open_path(&file, template->path);
 
+	if (ret < 0)
+		return err_code(err, -ret, "%s", template->path);
+	ret = snapshot_write(machine, &owner, file.fd, template->key, err);
+	if (ret == 0) {
+		ret = new_file_finish(&file, true);
+		if (ret < 0)
+			err_code(err, -ret, "%s", template->path);
+	}
+	new_file_close(&file);
 	if (ret == 0)
 		evict();
 	return ret;
