@@ -154,15 +154,20 @@ def test_share_live_requests():
     with sandbox(), connect() as client:
         reply = ask(client, op="share", guest="/data")
         assert not reply["ok"] and "one descriptor" in reply["error"], reply
-        for descriptor, text in ((os.open(work("top/file"), os.O_RDONLY), "not one of a directory"),
-                                 (os.open("/proc", os.O_RDONLY), "pseudo file system")):
-            socket.send_fds(client, [json.dumps({"op": "share", "id": 2, "guest": "/data"}).encode()], [descriptor])
+        for descriptor, text in ((os.open(work("top/file"), os.O_PATH), "not one of a directory"),
+                                 (os.open(top(), os.O_RDONLY), "with O_PATH"),
+                                 (os.open("/proc", os.O_PATH), "pseudo file system")):
+            request = {"op": "share", "id": 2, "guest": "/data", "host": top()}
+            socket.send_fds(client, [json.dumps(request).encode()], [descriptor])
             reply = json.loads(client.recv(1 << 17))
             assert not reply["ok"] and text in reply["error"], reply
             os.close(descriptor)
-        for body in ({"guest": "data"}, {"guest": "/data", "uid": 1 << 40}, {"guest": 5}, {"guest": "/" + 5000 * "x"}):
-            descriptor = os.open(top(), os.O_RDONLY)
-            socket.send_fds(client, [json.dumps({"op": "share", "id": 3, **body}).encode()], [descriptor])
+        for body in ({"guest": "data"}, {"guest": "/data", "uid": 1 << 40}, {"guest": 5}, {"guest": "/" + 5000 * "x"},
+                     {"guest": "/data", "host": None}, {"guest": "/data", "host": "top"},
+                     {"guest": "/data", "host": [47, 0]}, {"guest": "/data", "host": "/" + 5000 * "x"}):
+            descriptor = os.open(top(), os.O_PATH)
+            socket.send_fds(client, [json.dumps({"op": "share", "id": 3, "host": top(), **body}).encode()],
+                            [descriptor])
             assert not json.loads(client.recv(1 << 17))["ok"], body
             os.close(descriptor)
         assert not ask(client, op="unshare")["ok"]

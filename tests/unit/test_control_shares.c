@@ -82,8 +82,9 @@ static void end(void)
 
 static void share_as(const char *guest, bool read_only)
 {
-	struct message message = {.body = json_pack("{s:s,s:i,s:s,s:b}", "op", "share", "id", 1,
-						    "guest", guest, "ro", (int)read_only),
+	struct message message = {.body = json_pack("{s:s,s:i,s:s,s:s,s:b}", "op", "share", "id", 1,
+						    "guest", guest, "host", directory, "ro",
+						    (int)read_only),
 				  .fds = 1};
 
 	message.fd[0] = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);

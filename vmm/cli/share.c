@@ -66,10 +66,10 @@ static int check(const struct policy *made, const char *guest, const struct poli
 
 static json_t *request_of(const struct policy_share *share)
 {
-	return json_pack("{s:s,s:s,s:b,s:b,s:I,s:I,s:s*}", "op", "share", "guest", share->guest,
-			 "ro", (int)share->read_only, "host_owners", (int)share->host_owners, "uid",
-			 (json_int_t)share->uid, "gid", (json_int_t)share->gid, "cache",
-			 policy_cache_name(share->cache));
+	return json_pack("{s:s,s:s,s:o,s:b,s:b,s:I,s:I,s:s*}", "op", "share", "guest", share->guest,
+			 "host", message_path(share->host), "ro", (int)share->read_only,
+			 "host_owners", (int)share->host_owners, "uid", (json_int_t)share->uid,
+			 "gid", (json_int_t)share->gid, "cache", policy_cache_name(share->cache));
 }
 
 static int add(int control, struct policy_options *parsed, const struct policy *policy,

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
 #include "vmm/control/requests.h"
@@ -210,16 +209,22 @@ static void served(void *arg, const char *failure)
 	ask_agent(monitor);
 }
 
-/* The path of the client's directory, as the host's kernel knows it. */
-static int path_of(int fd, char path[PATH_MAX], struct err *err)
+/* What the client says the path is: text for messages, the log and other clients. */
+static int path_of(const struct message *message, char path[PATH_MAX], struct err *err)
 {
-	struct stat own, there;
+	struct stat status;
+	int flags;
 
-	if (fd_real_path(fd, path) < 0 || fstat(fd, &own) < 0 || !S_ISDIR(own.st_mode))
-		return err_set(err, ENOTDIR, "share: the descriptor is not one of a directory");
-	if (path[0] != '/' || stat(path, &there) < 0 || there.st_dev != own.st_dev ||
-	    there.st_ino != own.st_ino)
-		return err_set(err, ESTALE, "share: the directory was moved or removed");
+	if (message->fds != 1 || !string_of(message->body, "guest") ||
+	    message_read_path(json_object_get(message->body, "host"), path) < 0 || path[0] != '/')
+		return err_set(err, EINVAL,
+			       "share: needs guest, host, an absolute path, and one descriptor, of "
+			       "a directory");
+	flags = fcntl(message->fd[0], F_GETFL);
+	if (flags < 0 || !(flags & O_PATH) || fstat(message->fd[0], &status) < 0 ||
+	    !S_ISDIR(status.st_mode))
+		return err_set(err, ENOTDIR,
+			       "share: the descriptor is not one of a directory, with O_PATH");
 	return 0;
 }
 
@@ -245,14 +250,11 @@ static int add(struct monitor *monitor, const struct message *message, struct er
 	char host[PATH_MAX], detail[PATH_MAX + 128];
 	int ret;
 
-	if (message->fds != 1 || !share.guest)
-		return err_set(err, EINVAL,
-			       "share: needs guest, and one descriptor, of a directory");
 	if (share.uid > POLICY_SHARE_ID_MAX || share.gid > POLICY_SHARE_ID_MAX)
 		return err_set(err, EINVAL, "share: uid or gid is too large");
 	share.cache = cache ? policy_cache_named(cache) : POLICY_CACHE_USUAL;
 	share.host = host;
-	ret = path_of(message->fd[0], host, err);
+	ret = path_of(message, host, err);
 	if (ret < 0)
 		return ret;
 	monitor->share.link =

@@ -40,6 +40,7 @@ struct guard;
 struct files_share_config {
 	const char *host;  /* a directory */
 	const int *opened; /* a descriptor of it; NULL: it is opened by its path */
+	bool probed;	   /* opened: another process has checked it so, and nothing is opened */
 	const char *guest; /* absolute path in the guest */
 	bool read_only;	   /* regardless of the policy */
 	bool rootfs;	   /* the guest's root file system: see struct policy_request */

@@ -62,7 +62,8 @@ int files_guest_path(char to[FILES_GUEST_MAX], const char *path)
 	return 0;
 }
 
-static int check_file_system(struct files_share *share, const char *host, struct err *err)
+static int check_file_system(struct files_share *share, const char *host, bool probed,
+			     struct err *err)
 {
 	struct statfs statfs;
 
@@ -71,6 +72,8 @@ static int check_file_system(struct files_share *share, const char *host, struct
 	if (is_one_of(statfs.f_type, pseudo, ARRAY_SIZE(pseudo)))
 		return err_set(err, EINVAL, "%s: a pseudo file system can't be shared", host);
 	share->quiet_close = is_one_of(statfs.f_type, quiet, ARRAY_SIZE(quiet));
+	if (probed)
+		return 0;
 	switch (caseless_probe(share->root_fd, NULL)) {
 	case CASELESS_NO:
 		return 0;
@@ -82,6 +85,15 @@ static int check_file_system(struct files_share *share, const char *host, struct
 	default:
 		return err_set(err, EACCES, "%s: it can't be read", host);
 	}
+}
+
+/* With O_PATH: the directory's own rights decide when it is used. */
+static int open_root(const struct files_share_config *config)
+{
+	if (!config->opened)
+		return open(config->host, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return config->probed ? fcntl(*config->opened, F_DUPFD_CLOEXEC, 0)
+			      : openat(*config->opened, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 int files_share_open(struct files_share *share, const struct files_share_config *config,
@@ -109,13 +121,10 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 			       "%s: not a path for a share in the guest: it must be absolute, "
 			       "without '..' and shorter than %u bytes",
 			       config->guest, FILES_GUEST_MAX);
-	/* Either with O_PATH: the directory's own rights decide when it is used. */
-	share->root_fd = config->opened
-				 ? openat(*config->opened, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)
-				 : open(config->host, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	share->root_fd = open_root(config);
 	if (share->root_fd < 0)
 		return err_sys(err, "%s", config->host);
-	ret = check_file_system(share, config->host, err);
+	ret = check_file_system(share, config->host, config->probed, err);
 	if (ret < 0)
 		files_share_close(share);
 	return ret;

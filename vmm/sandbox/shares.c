@@ -46,6 +46,7 @@ int shares_link(struct share_link **out, const struct policy_share *from, const 
 	struct files_share_config config = {
 		.host = from->host,
 		.opened = opened,
+		.probed = opened != NULL,
 		.guest = from->guest,
 		.read_only = from->read_only,
 		.uid = from->uid < 0 ? 0 : (uint32_t)from->uid,

@@ -7,8 +7,8 @@
 #include "vmm/sandbox/shares.h"
 
 /*
- * Opens the directory of a share: by its path, or as a descriptor of it. 0 or -errno with a
- * message. shares_link_free(NULL) is fine.
+ * Opens the directory of a share: by its path; or by a descriptor of it, which a client has opened
+ * and checked. 0 or -errno with a message. shares_link_free(NULL) is fine.
  */
 int shares_link(struct share_link **out, const struct policy_share *from, const int *opened,
 		struct guard *guard, struct err *err);
