@@ -278,6 +278,33 @@ START_TEST(a_log_has_one_writer_and_is_a_log)
 }
 END_TEST
 
+START_TEST(a_log_is_rotated_in_its_open_directory)
+{
+	char away[80];
+	int directory;
+	struct audit_config config = small;
+	struct audit *audit;
+
+	audit_log_begin();
+	directory = open(audit_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(directory, 0);
+	config.directory = &directory;
+	audit = audit_log_open(config);
+	/* Its path then leads elsewhere, where nothing of it comes to be. */
+	snprintf(away, sizeof(away), "%s.away", audit_directory);
+	ck_assert_int_eq(rename(audit_directory, away), 0);
+	ck_assert_int_eq(mkdir(audit_directory, 0700), 0);
+	log_many(audit, 100, POLICY_ALLOW);
+	audit_close(audit);
+	ck_assert_int_eq(rmdir(audit_directory), 0);
+	ck_assert_int_eq(rename(away, audit_directory), 0);
+	ck_assert_int_eq(verify(), 0);
+	ck_assert(is_there(AUDIT_ALLOWED, 3) && !is_there(AUDIT_ALLOWED, 4));
+	close(directory);
+	audit_log_end();
+}
+END_TEST
+
 UNIT_MAIN("audit_files", files_are_bounded, removed_files_show, a_failed_rotation_loses_nothing,
 	  an_interrupted_rotation_is_recovered, a_torn_line_is_cut_off,
-	  a_log_has_one_writer_and_is_a_log)
+	  a_log_has_one_writer_and_is_a_log, a_log_is_rotated_in_its_open_directory)

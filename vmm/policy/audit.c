@@ -18,7 +18,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/policy/audit_budget.h"
-#include "vmm/policy/audit_chain.h"
+#include "vmm/policy/audit_chain_files.h"
 #include "vmm/policy/audit_sign.h"
 #include "vmm/policy/hidden.h"
 
@@ -224,6 +224,7 @@ static void set_config(struct audit *audit, const struct audit_config *config)
 		audit_meter_init(&audit->meter[i], (enum audit_kind)i, &own->budget[i], own->now());
 	for (i = 0; i < AUDIT_PARTS; i++) {
 		audit->chain[i].base = audit->path;
+		audit->chain[i].directory = config->directory;
 		audit->chain[i].part = (enum audit_part)i;
 		audit->chain[i].files = own->files;
 		audit->chain[i].file_bytes = own->file_bytes;
@@ -245,7 +246,7 @@ static int check_pair(struct audit *audit, struct err *err)
 	if ((allowed->sequence == 0) == (denials->sequence == 0) || here->sequence == 1)
 		return 0;
 	/* Remove the file that open has created: it would look like an empty log. */
-	unlink(missing->path);
+	audit_chain_unlink(missing, missing->path);
 	return err_set(
 		err, EINVAL,
 		"audit log: %s exists, but %s, which belongs to it, is missing: give another file, "

@@ -52,6 +52,11 @@ struct audit_key; /* audit_sign.h */
 /* 0: the default. */
 struct audit_config {
 	const char *path; /* absolute */
+	/*
+	 * A descriptor of the directory that the log is in, by which its files are then reached; it
+	 * stays the caller's, as long as the log is open. NULL: they are reached by their paths.
+	 */
+	const int *directory;
 	uint64_t file_bytes;
 	unsigned files; /* of each chain, including the current one; at most AUDIT_FILES_MAX */
 	struct audit_budget budget[AUDIT_KINDS];

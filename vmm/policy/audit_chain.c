@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,30 +12,9 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/policy/audit_chain_files.h"
 
 #define OPEN_FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-
-void audit_file(char path[AUDIT_PATH_MAX], const char *base, enum audit_part part, unsigned number)
-{
-	const char *ending = part == AUDIT_DENIALS ? ".denials" : "";
-
-	if (number == 0)
-		snprintf(path, AUDIT_PATH_MAX, "%s%s", base, ending);
-	else
-		snprintf(path, AUDIT_PATH_MAX, "%s%s.%u", base, ending, number);
-}
-
-static void chain_file(const struct audit_chain *chain, unsigned number, char path[AUDIT_PATH_MAX])
-{
-	audit_file(path, chain->base, chain->part, number);
-}
-
-/* The path of the next file until it is renamed to the current one. */
-static void new_file(const struct audit_chain *chain, char path[AUDIT_PATH_MAX])
-{
-	snprintf(path, AUDIT_PATH_MAX, "%s%s.new", chain->base,
-		 chain->part == AUDIT_DENIALS ? ".denials" : "");
-}
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
@@ -54,18 +32,11 @@ static int lock_file(struct audit_chain *chain, const char *path, struct err *er
 		return err_set(err, EINVAL, "audit log %s: not a regular file", path);
 	if (flock(chain->fd, LOCK_EX | LOCK_NB) < 0)
 		return busy(chain, err);
-	if (stat(path, &named) < 0 || named.st_ino != own.st_ino || named.st_dev != own.st_dev)
+	if (audit_chain_stat(chain, path, &named) < 0 || named.st_ino != own.st_ino ||
+	    named.st_dev != own.st_dev)
 		return busy(chain, err);
 	chain->size = (uint64_t)own.st_size;
 	return 0;
-}
-
-/* As rename(), but fails with EEXIST if the target exists, where the file system supports that. */
-static int rename_new(const char *from, const char *to)
-{
-	int ret = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
-
-	return ret < 0 && (errno == EINVAL || errno == ENOSYS) ? rename(from, to) : ret;
 }
 
 /*
@@ -77,13 +48,13 @@ static int open_rotated(struct audit_chain *chain, struct err *err)
 	char path[AUDIT_PATH_MAX];
 	int ret;
 
-	chain_file(chain, 1, path);
-	chain->fd = open(path, OPEN_FLAGS);
+	audit_chain_file(chain, 1, path);
+	chain->fd = audit_chain_open_file(chain, path, OPEN_FLAGS);
 	if (chain->fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
 	ret = lock_file(chain, path, err);
 	/* Another monitor may have finished its rotation meanwhile: never replace its file. */
-	if (ret == 0 && rename_new(path, chain->path) < 0)
+	if (ret == 0 && audit_chain_rename_new(chain, path, chain->path) < 0)
 		ret = errno == EEXIST ? busy(chain, err) : err_sys(err, "audit log %s", path);
 	return ret;
 }
@@ -100,7 +71,7 @@ static int open_current(struct audit_chain *chain, struct err *err)
 {
 	int ret = 0;
 
-	chain->fd = open(chain->path, OPEN_FLAGS);
+	chain->fd = audit_chain_open_file(chain, chain->path, OPEN_FLAGS);
 	if (chain->fd < 0 && errno == ENOENT && chain->files > 1) {
 		ret = open_rotated(chain, err);
 		if (ret < 0 || chain->fd >= 0)
@@ -108,7 +79,7 @@ static int open_current(struct audit_chain *chain, struct err *err)
 		errno = ENOENT;
 	}
 	if (chain->fd < 0 && errno == ENOENT)
-		chain->fd = open(chain->path, OPEN_FLAGS | O_CREAT, 0600);
+		chain->fd = audit_chain_open_file(chain, chain->path, OPEN_FLAGS | O_CREAT);
 	if (chain->fd < 0 && errno == ENOENT)
 		return err_set(err, ENOENT, "audit log %s: directory %.*s does not exist",
 			       chain->path, directory_length(chain->path), chain->path);
@@ -132,9 +103,9 @@ static int read_first(const struct audit_chain *chain, unsigned number, uint64_t
 	ssize_t n;
 	int fd;
 
-	chain_file(chain, number, path);
+	audit_chain_file(chain, number, path);
 	*first = 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = audit_chain_open_file(chain, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
 	n = fd_pread_full(fd, head, sizeof(head), 0);
@@ -195,15 +166,15 @@ static int remove_new(const struct audit_chain *chain, struct err *err)
 	ssize_t n;
 	int fd;
 
-	new_file(chain, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	audit_chain_new(chain, path);
+	fd = audit_chain_open_file(chain, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
 	n = fd_pread_full(fd, head, sizeof(head), 0);
 	fd_close(&fd);
 	if (n < 0 || memcmp(head, AUDIT_HEAD, (size_t)n) != 0)
 		return not_a_log(path, err);
-	return unlink(path) < 0 ? err_sys(err, "audit log %s", path) : 0;
+	return audit_chain_unlink(chain, path) < 0 ? err_sys(err, "audit log %s", path) : 0;
 }
 
 int audit_chain_open(struct audit_chain *chain, struct err *err)
@@ -214,7 +185,7 @@ int audit_chain_open(struct audit_chain *chain, struct err *err)
 	chain->fd = -1;
 	chain->limit = chain->file_bytes;
 	memset(chain->hash, '0', AUDIT_HASH);
-	chain_file(chain, 0, chain->path);
+	audit_chain_file(chain, 0, chain->path);
 	ret = open_current(chain, err);
 	if (ret == 0)
 		ret = resume(chain, err);
@@ -299,9 +270,9 @@ static int shift_files(struct audit_chain *chain)
 	unsigned i;
 
 	for (i = shift_to(chain); i > 1; i--) {
-		chain_file(chain, i - 1, from);
-		chain_file(chain, i, to);
-		if (rename(from, to) < 0 && errno != ENOENT)
+		audit_chain_file(chain, i - 1, from);
+		audit_chain_file(chain, i, to);
+		if (audit_chain_rename(chain, from, to) < 0 && errno != ENOENT)
 			return -errno;
 		chain->first[i] = chain->first[i - 1];
 		chain->first[i - 1] = 0;
@@ -315,32 +286,32 @@ static int exchange_files(struct audit_chain *chain, const char *made)
 	char before[AUDIT_PATH_MAX];
 	int ret = 0;
 
-	chain_file(chain, 1, before);
+	audit_chain_file(chain, 1, before);
 	if (chain->files > 1)
 		ret = shift_files(chain);
-	if (ret == 0 && chain->files > 1 && rename(chain->path, before) < 0)
+	if (ret == 0 && chain->files > 1 && audit_chain_rename(chain, chain->path, before) < 0)
 		ret = -errno;
-	if (ret < 0 || rename(made, chain->path) == 0)
+	if (ret < 0 || audit_chain_rename(chain, made, chain->path) == 0)
 		return ret;
 	ret = -errno;
 	/* If this fails too, readers and audit_chain_open() find the current file at PATH.1. */
-	if (chain->files > 1 && rename(before, chain->path) == 0)
+	if (chain->files > 1 && audit_chain_rename(chain, before, chain->path) == 0)
 		chain->first[1] = 0;
 	return ret;
 }
 
 /* Creates the next file under its temporary name. The descriptor, or -errno. */
-static int make_file(const char *path)
+static int make_file(const struct audit_chain *chain, const char *path)
 {
 	int fd, ret;
 
-	unlink(path);
-	fd = open(path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+	audit_chain_unlink(chain, path);
+	fd = audit_chain_open_file(chain, path, OPEN_FLAGS | O_CREAT | O_EXCL);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd < 0 ? -errno : fd;
 	ret = -errno;
 	fd_close(&fd);
-	unlink(path);
+	audit_chain_unlink(chain, path);
 	return ret;
 }
 
@@ -378,8 +349,8 @@ static int rotate(struct audit_chain *chain, const struct audit_chain *other,
 	char path[AUDIT_PATH_MAX], hash[AUDIT_HASH + 1];
 	int fd, ret;
 
-	new_file(chain, path);
-	fd = make_file(path);
+	audit_chain_new(chain, path);
+	fd = make_file(chain, path);
 	if (fd < 0)
 		return fd;
 	ret = write_ends(chain, other, fd, line, sequence, hash);
@@ -387,7 +358,7 @@ static int rotate(struct audit_chain *chain, const struct audit_chain *other,
 		ret = exchange_files(chain, path);
 	if (ret < 0) {
 		fd_close(&fd);
-		unlink(path);
+		audit_chain_unlink(chain, path);
 		return ret;
 	}
 	/* Only starts the write-back: the guest is waiting. */

@@ -6,7 +6,8 @@
 #include "vmm/policy/audit_line.h"
 
 struct audit_chain {
-	const char *base; /* the path of the log */
+	const char *base;     /* the path of the log */
+	const int *directory; /* that base lies in; NULL: files are reached by their paths */
 	enum audit_part part;
 	unsigned files; /* at most this many */
 	uint64_t file_bytes;
@@ -22,8 +23,8 @@ struct audit_chain {
 
 /*
  * Opens the current file for writing with an exclusive lock, and finds its last line. Recovers from
- * a monitor that was killed in the middle of a rotation or a line. The caller has set base, part,
- * files and file_bytes. 0 or -errno with a message.
+ * a monitor that was killed in the middle of a rotation or a line. The caller has set base,
+ * directory, part, files and file_bytes. 0 or -errno with a message.
  */
 int audit_chain_open(struct audit_chain *chain, struct err *err);
 
