@@ -2,7 +2,6 @@
 #include "vmm/control/monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,6 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
-#include "vmm/sandbox/size.h"
-#include "vmm/policy/audit_sign.h"
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
@@ -49,30 +46,12 @@ void monitor_job_free(struct monitor_job *job)
 	free(job);
 }
 
-int monitor_job_path(const struct monitor *monitor, unsigned number, const char *stream,
-		     char path[PATH_MAX], struct err *err)
-{
-	char file[32];
-
-	snprintf(file, sizeof(file), "job-%u.%s", number, stream);
-	if (monitor->record) {
-		record_path(monitor->record, file, path);
-		return 0;
-	}
-	return registry_path(monitor->config->name, file, path, err);
-}
-
 /* Drops an ended job. keep: the sandbox ends, so its output stays in the record. */
 static void forget_ended(struct monitor_job *job, bool keep)
 {
-	static const char *const stream[] = {"out", "err", "times"};
-	char path[PATH_MAX];
-	int i;
-
 	unlink_job(&job->monitor->ended, job);
-	for (i = 0; i < 3 && !(keep && job->monitor->record); i++)
-		if (monitor_job_path(job->monitor, job->number, stream[i], path, NULL) == 0)
-			unlink(path);
+	if (!keep || !job->monitor->record)
+		monitor_job_unlink(job->monitor, job->number);
 	free(job);
 }
 
@@ -194,112 +173,6 @@ static void on_time_over(void *arg, enum session_time which)
 	}
 }
 
-/* --- record, log and console ------------------------------------------------------------------ */
-
-/*
- * If no record can be made, the sandbox starts with a warning. But not if its policy requires a
- * log, which would be lost with the sandbox.
- */
-static int open_record(struct monitor *monitor, struct err *err)
-{
-	const struct monitor_config *config = monitor->config;
-	struct record_info about = {.pid = getpid(), .started_ns = record_now()};
-	bool required = policy_audit_required(config->policy) && !config->audit;
-	struct err why = {.text = ""};
-
-	snprintf(about.name, sizeof(about.name), "%s", config->name);
-	snprintf(about.kind, sizeof(about.kind), "%s", config->kind);
-	snprintf(about.policy, sizeof(about.policy), "%s", policy_name(config->policy));
-	snprintf(about.audit, sizeof(about.audit), "%s", config->audit ? config->audit : "");
-	if (record_create(&monitor->record, &about, &why) == 0)
-		return 0;
-	if (required)
-		return err_set(
-			err, EACCES,
-			"no record of the sandbox can be kept, and the policy wants an audit "
-			"log (audit=required): %.300s",
-			why.text);
-	log_warning("no record of the sandbox is kept: %s", why.text);
-	return 0;
-}
-
-/* Without a record, the log of a sandbox that stays is beside its socket, and removed with it. */
-static int find_audit(const struct monitor *monitor, char path[PATH_MAX], struct err *err)
-{
-	const struct monitor_config *config = monitor->config;
-
-	path[0] = '\0';
-	if (config->audit)
-		snprintf(path, PATH_MAX, "%s", config->audit);
-	else if (monitor->record)
-		record_path(monitor->record, "audit.log", path);
-	else if (!config->brief)
-		return registry_path(config->name, "audit.log", path, err);
-	return 0;
-}
-
-static int open_guard(struct monitor *monitor, struct err *err)
-{
-	const struct monitor_config *config = monitor->config;
-	char path[PATH_MAX];
-	struct audit_config audit_config = {
-		.path = path,
-		.key = config->key,
-		.brief = config->brief && !config->key,
-	};
-	struct audit *audit = NULL;
-	int ret = open_record(monitor, err);
-
-	if (ret == 0)
-		ret = find_audit(monitor, path, err);
-	if (ret == 0 && !path[0] && config->key)
-		ret = err_set(
-			err, EACCES,
-			"--sign: no record can be kept, and so no audit log: add --audit FILE");
-	if (ret == 0 && path[0])
-		ret = audit_open(&audit, &audit_config, err);
-	else
-		audit_key_free(config->key);
-	if (ret < 0) {
-		policy_free(config->policy);
-		return ret;
-	}
-	ret = session_open_guard(&monitor->session, config->policy, audit, err);
-	if (ret == 0)
-		monitor_keep_policy(monitor);
-	return ret;
-}
-
-static void keep_console(struct monitor *monitor)
-{
-	char path[PATH_MAX];
-
-	if (!monitor->record)
-		return;
-	record_path(monitor->record, "log", path);
-	monitor->console_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (monitor->console_fd >= 0)
-		console_keep(&monitor->session.sandbox.machine.console, monitor->console_fd);
-}
-
-/* Memory is written only to where the record is: the directory of sockets is in memory itself. */
-static void prepare_freeze(struct monitor *monitor)
-{
-	char path[PATH_MAX] = "";
-
-	if (monitor->record)
-		record_path(monitor->record, ".", path);
-	freeze_init(&monitor->freeze, &monitor->session.sandbox, &monitor->pause, path);
-	monitor->pause.sandbox = &monitor->session.sandbox;
-}
-
-int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
-{
-	struct machine_size size = machine_size(&monitor->session.sandbox.machine);
-
-	return machine_size_check(&size, policy, err);
-}
-
 /* --- closing ---------------------------------------------------------------------------------- */
 
 /* Replies to clients that wait for the end. */
@@ -374,7 +247,7 @@ static void on_gone(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	fd_close(&monitor->console_fd);
+	fd_close(&monitor->files.console);
 	if (monitor->session.guard && (monitor->session.sandbox.is_ready || monitor->config->brief))
 		guard_each_share(monitor->session.guard, look_for_planted, monitor);
 	look_in_added(monitor);
@@ -401,6 +274,7 @@ void monitor_close(struct monitor *monitor)
 	fd_close(&monitor->pause_fd);
 	json_decref(monitor->planted);
 	session_destroy(&monitor->session);
+	monitor_close_files(monitor);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -424,7 +298,9 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 	memset(monitor, 0, sizeof(*monitor));
 	monitor->config = config;
 	monitor->ops = ops;
-	monitor->listen_fd = monitor->console_fd = monitor->pause_fd = -1;
+	monitor->listen_fd = monitor->pause_fd = -1;
+	monitor->files.directory = monitor->files.console = -1;
+	monitor->files.memory = monitor->files.null = -1;
 	monitor->started = time(NULL);
 	monitor->begun = planted_now();
 	monitor->grace_ns = MONITOR_GRACE_NS;
@@ -437,14 +313,13 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 int monitor_open(struct monitor *monitor, struct err *err)
 {
 	const struct monitor_config *config = monitor->config;
-	int ret = open_guard(monitor, err);
+	int ret = monitor_open_files(monitor, err);
 
 	if (ret == 0)
 		ret = session_open(&monitor->session, &config->sandbox, err);
 	if (ret < 0)
 		return ret;
-	keep_console(monitor);
-	prepare_freeze(monitor);
+	monitor_keep_console(monitor);
 	monitor_watch_questions(monitor);
 	return config->lock_fd >= 0 ? server_open(monitor, err) : 0;
 }

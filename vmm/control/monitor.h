@@ -4,8 +4,9 @@
  * and the jobs that clients have started in it. One process a sandbox, which holds the registry's
  * lock.
  *
- * monitor.c is what every sandbox has, monitor_life.c the process of one that stays (that of `run`
- * is in vmm/cli/run_session.c), server.c the socket and its clients, requests*.c their requests.
+ * monitor.c is what every sandbox has, monitor_files.c its files, monitor_life.c the process of one
+ * that stays (that of `run` is in vmm/cli/run_session.c), server.c the socket and its clients,
+ * requests*.c their requests.
  */
 #ifndef CORDON_CONTROL_MONITOR_H
 #define CORDON_CONTROL_MONITOR_H
@@ -155,8 +156,18 @@ struct monitor {
 	const struct monitor_ops *ops;
 	struct session session;
 	struct record *record; /* NULL: none could be made */
-	int console_fd;	       /* of its log */
-	enum record_end why;   /* it ends, or has ended; RECORD_NONE: not yet */
+	/*
+	 * Descriptors that it has from the start, as it opens nothing else by name while a guest
+	 * runs; -1: there is none.
+	 */
+	struct {
+		int directory; /* of its own files: the record, or without one that of the socket */
+		int console;   /* its log, in the record */
+		int memory;    /* /proc/self/smaps_rollup */
+		int null;      /* /dev/null */
+	} files;
+	char vsock_path[2 * PATH_MAX]; /* of --vsock, absolute; "": there is none */
+	enum record_end why;	       /* it ends, or has ended; RECORD_NONE: not yet */
 	char why_text[256];
 	int listen_fd;
 	struct loop_source listen_source;
@@ -239,16 +250,23 @@ void monitor_job_free(struct monitor_job *job);
 /* A detached job has ended: keeps its output, and drops the oldest one beyond the bound. */
 void monitor_job_keep(struct monitor_job *job, int status);
 
-/* The path of a detached job's output: stream "out" or "err"; "times": see job_times.h. 0 or -errno
- * with a message. */
-int monitor_job_path(const struct monitor *monitor, unsigned number, const char *stream,
-		     char path[PATH_MAX], struct err *err);
+/* --- monitor_files.c: what the monitor keeps in its record, and other files of the host's */
+
+/* Opens them: the record, the policy and its log. 0 or -errno with a message. */
+int monitor_open_files(struct monitor *monitor, struct err *err);
+/* Once the sandbox exists: its console goes into the record, and its memory, if it is frozen. */
+void monitor_keep_console(struct monitor *monitor);
+/* Works on the initial values. */
+void monitor_close_files(struct monitor *monitor);
 
 /*
- * Refuses a policy whose limits are below the sandbox's size, which is fixed while it runs and
- * comes from the snapshot after a restore. 0 or -EINVAL with a message.
+ * Opens the output of a detached job: stream "out" or "err"; "times": see job_times.h. flags as for
+ * open(2). The descriptor, or -errno with a message.
  */
-int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err);
+int monitor_job_open(const struct monitor *monitor, unsigned number, const char *stream, int flags,
+		     struct err *err);
+/* Removes all three. */
+void monitor_job_unlink(const struct monitor *monitor, unsigned number);
 
 /* Writes the current policy into the record, if there is one. */
 void monitor_keep_policy(struct monitor *monitor);

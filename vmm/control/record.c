@@ -259,6 +259,13 @@ void record_path(const struct record *record, const char *file, char path[PATH_M
 	snprintf(path + length, PATH_MAX - length, "/%s", file);
 }
 
+int record_directory(const struct record *record)
+{
+	int fd = openat(record->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 const struct record_info *record_info(const struct record *record)
 {
 	return &record->info;

@@ -84,6 +84,11 @@ int64_t record_now(void);
  */
 int record_create(struct record **record, const struct record_info *about, struct err *err);
 
+/*
+ * Another descriptor of the record's directory, without its lock. Returns it, or -errno.
+ */
+int record_directory(const struct record *record);
+
 /* The path of a file in the record, valid as long as the record is held. */
 void record_path(const struct record *record, const char *file, char path[PATH_MAX]);
 

@@ -70,19 +70,16 @@ static void job_ended(void *arg, const struct job_result *result)
 static int open_detached(struct monitor_job *job, struct err *err)
 {
 	static const char *const stream[] = {NULL, "out", "err", "times"};
-	char path[PATH_MAX];
-	int i, ret;
+	int i;
 
-	job->fd[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (i = 1; i < (int)ARRAY_SIZE(stream); i++) {
-		ret = monitor_job_path(job->monitor, job->number, stream[i], path, err);
-		if (ret < 0)
-			return ret;
-		job->fd[i] = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		job->fd[i] = monitor_job_open(job->monitor, job->number, stream[i],
+					      O_RDWR | O_CREAT | O_TRUNC, err);
 		if (job->fd[i] < 0)
-			return err_sys(err, "%s", path);
+			return job->fd[i];
 	}
 	job_times_init(&job->times, job->fd[MESSAGE_FDS]);
+	job->fd[0] = fcntl(job->monitor->files.null, F_DUPFD_CLOEXEC, 0);
 	return job->fd[0] < 0 ? err_sys(err, "/dev/null") : 0;
 }
 
@@ -276,8 +273,7 @@ static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[3
 			const struct monitor_job **job, struct err *err)
 {
 	static const char *const stream[] = {"out", "err", "times"};
-	char path[PATH_MAX];
-	int i, ret;
+	int i;
 
 	*job = find_detached(monitor, number);
 	if (!*job)
@@ -285,12 +281,9 @@ static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[3
 			       "there is no detached job %llu, or its output is no longer kept",
 			       (unsigned long long)number);
 	for (i = 0; i < 3; i++) {
-		ret = monitor_job_path(monitor, (unsigned)number, stream[i], path, err);
-		if (ret < 0)
-			return ret;
-		fd[i] = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		fd[i] = monitor_job_open(monitor, (unsigned)number, stream[i], O_RDONLY, err);
 		if (fd[i] < 0)
-			return err_sys(err, "%s", path);
+			return fd[i];
 	}
 	return 0;
 }

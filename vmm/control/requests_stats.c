@@ -4,7 +4,6 @@
  * request, at most one at a time: all clients that wait get the report, each within a time limit
  * of its own.
  */
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,16 +146,10 @@ static void describe_network(const struct monitor *monitor, json_t *body)
 /* --- all counters ----------------------------------------------------------------------------- */
 
 /* KiB of a line of /proc/self/smaps_rollup, such as "Pss:". */
-static json_int_t memory_kib(const char *line)
+static json_int_t kib_of(const char *text, const char *line)
 {
-	char text[4096] = "";
-	const char *at;
-	int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+	const char *at = strstr(text, line);
 
-	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	fd_close(&fd);
-	at = strstr(text, line);
 	return at ? strtoll(at + strlen(line), NULL, 10) : 0;
 }
 
@@ -165,16 +158,19 @@ static json_t *describe(struct monitor *monitor)
 	struct machine *machine = &monitor->session.sandbox.machine;
 	struct vsock_stats vsock;
 	unsigned long exits = 0;
+	char memory[4096] = "";
 	json_t *body;
 	unsigned i;
 
+	if (fd_pread_full(monitor->files.memory, memory, sizeof(memory) - 1, 0) < 0)
+		memory[0] = '\0';
 	vsock_stats(machine->devices.vsock, &vsock);
 	for (i = 0; i < machine->vcpus; i++)
 		exits += atomic_load(&machine->vcpu[i].exits);
 	body = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits, "cpu_us",
 			 (json_int_t)(clock_now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000), "private_kib",
-			 memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"),
-			 "proportional_kib", memory_kib("Pss:"), "vsock_to_guest",
+			 kib_of(memory, "Private_Clean:") + kib_of(memory, "Private_Dirty:"),
+			 "proportional_kib", kib_of(memory, "Pss:"), "vsock_to_guest",
 			 (json_int_t)vsock.bytes_to_guest, "vsock_from_guest",
 			 (json_int_t)vsock.bytes_from_guest, "console_bytes",
 			 (json_int_t)machine->console.bytes, "jobs", (int)monitor->job_count);

@@ -104,10 +104,10 @@ int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine
 
 /*
  * Writes the memory of a paused machine, whose disks are idle, to a file without a name in the
- * directory, maps it from there, and gives its own pages back to the host. If that fails half-way,
- * the machine ends. 0 or -errno with a message.
+ * directory (a descriptor), maps it from there, and gives its own pages back to the host. If that
+ * fails half-way, the machine ends. 0 or -errno with a message.
  */
-int snapshot_spill_memory(struct machine *machine, const char *directory, struct err *err);
+int snapshot_spill_memory(struct machine *machine, int directory, struct err *err);
 
 /* Sets processors, interrupt controllers and devices to the saved state. */
 int snapshot_restore(const struct snapshot *snapshot, struct machine *machine, struct err *err);

@@ -2,14 +2,12 @@
 #include "vmm/machine/snapshot_extents.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/new_file.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/snapshot_format.h"
 
@@ -125,21 +123,6 @@ int snapshot_map_extents(struct guest_memory *memory, const struct snapshot_exte
 
 /* --- memory to disk --------------------------------------------------------------------------- */
 
-static int open_nameless(const char *directory, struct err *err)
-{
-	char path[PATH_MAX];
-	int fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		return fd;
-	snprintf(path, sizeof(path), "%s/frozen.XXXXXX", directory);
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "%s", directory);
-	unlink(path);
-	return fd;
-}
-
 static int map_written(struct machine *machine, const struct snapshot_extents *list, int fd,
 		       struct err *err)
 {
@@ -153,7 +136,7 @@ static int map_written(struct machine *machine, const struct snapshot_extents *l
 	return ret;
 }
 
-int snapshot_spill_memory(struct machine *machine, const char *directory, struct err *err)
+int snapshot_spill_memory(struct machine *machine, int directory, struct err *err)
 {
 	struct snapshot_extents *list = malloc(sizeof(*list));
 	uint64_t end = 0;
@@ -161,11 +144,13 @@ int snapshot_spill_memory(struct machine *machine, const char *directory, struct
 
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
-	fd = ret = open_nameless(directory, err);
-	if (ret >= 0) {
+	fd = ret = new_file_nameless(directory);
+	if (ret < 0) {
+		err_code(err, -ret, "a file for the guest's memory");
+	} else {
 		snapshot_find_extents(&machine->memory, list);
 		ret = snapshot_write_extents(&machine->memory, list, fd, &end);
-		ret = ret < 0 ? err_code(err, -ret, "%s", directory)
+		ret = ret < 0 ? err_code(err, -ret, "writing the guest's memory")
 			      : map_written(machine, list, fd, err);
 	}
 	fd_close(&fd);

@@ -81,7 +81,7 @@ static void set_spill(struct freeze *freeze)
 	loop_timer_stop(freeze->sandbox->machine.loop, &freeze->timer);
 	if (!freeze->on_ask.spill_ns || freeze->spilled)
 		return;
-	if (freeze->directory[0])
+	if (freeze->directory >= 0)
 		loop_timer_start(freeze->sandbox->machine.loop, &freeze->timer,
 				 due_ns > now ? due_ns - now : 0);
 	else
@@ -162,10 +162,8 @@ void freeze_close(struct freeze *freeze)
 	quiesce_end(&freeze->quiesce);
 }
 
-void freeze_init(struct freeze *freeze, struct sandbox *sandbox, struct pause *pause,
-		 const char *directory)
+void freeze_init(struct freeze *freeze, struct sandbox *sandbox, struct pause *pause, int directory)
 {
-	*freeze = (struct freeze){.sandbox = sandbox, .pause = pause};
+	*freeze = (struct freeze){.sandbox = sandbox, .pause = pause, .directory = directory};
 	freeze->timer = (struct loop_timer){.expired = spill_is_due, .arg = freeze};
-	snprintf(freeze->directory, sizeof(freeze->directory), "%s", directory);
 }

@@ -10,7 +10,6 @@
 #ifndef CORDON_SANDBOX_FREEZE_H
 #define CORDON_SANDBOX_FREEZE_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,7 +21,7 @@
 struct freeze {
 	struct sandbox *sandbox;
 	struct pause *pause;
-	char directory[PATH_MAX]; /* for memory; "": it is never written to disk */
+	int directory; /* for memory; -1: it is never written to disk */
 	struct policy_on_ask on_ask;
 	bool wanted, ready, frozen;
 	bool spilling, spilled; /* memory is being written to disk, or has been */
@@ -32,11 +31,11 @@ struct freeze {
 };
 
 /*
- * directory: on the disk that memory is written to; "": none. The sandbox and its
- * guard exist by the first freeze_set().
+ * directory: a descriptor of one on the disk that memory is written to, which stays the caller's;
+ * -1: none. The sandbox and its guard exist by the first freeze_set().
  */
 void freeze_init(struct freeze *freeze, struct sandbox *sandbox, struct pause *pause,
-		 const char *directory);
+		 int directory);
 
 /* on_ask: the guest is to stand still, and how; NULL: it goes on. From the loop. */
 void freeze_set(struct freeze *freeze, const struct policy_on_ask *on_ask);
