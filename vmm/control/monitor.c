@@ -265,7 +265,7 @@ void monitor_close(struct monitor *monitor)
 	 * all done. */
 	if (monitor->record)
 		record_end(monitor->record, monitor->why, monitor->status, monitor->why_text);
-	record_close(monitor->record);
+	monitor_close_files(monitor);
 	if (monitor->config->lock_fd >= 0)
 		registry_clear(monitor->config->name, monitor->config->lock_fd);
 	tell_waiting(monitor);
@@ -274,7 +274,6 @@ void monitor_close(struct monitor *monitor)
 	fd_close(&monitor->pause_fd);
 	json_decref(monitor->planted);
 	session_destroy(&monitor->session);
-	monitor_close_files(monitor);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

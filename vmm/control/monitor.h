@@ -256,7 +256,7 @@ void monitor_job_keep(struct monitor_job *job, int status);
 int monitor_open_files(struct monitor *monitor, struct err *err);
 /* Once the sandbox exists: its console goes into the record, and its memory, if it is frozen. */
 void monitor_keep_console(struct monitor *monitor);
-/* Works on the initial values. */
+/* Closes them all, and the record. The log is closed before. Works on the initial values. */
 void monitor_close_files(struct monitor *monitor);
 
 /*

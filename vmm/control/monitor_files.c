@@ -99,8 +99,6 @@ static int open_directory(struct monitor *monitor, struct err *err)
 
 	if (monitor->record) {
 		monitor->files.directory = record_directory(monitor->record);
-		if (monitor->files.directory < 0)
-			return err_code(err, -monitor->files.directory, "the sandbox's record");
 		return 0;
 	}
 	ret = config->lock_fd < 0 ? 0 : registry_path(config->name, "", path, err);
@@ -161,6 +159,10 @@ void monitor_keep_console(struct monitor *monitor)
 
 void monitor_close_files(struct monitor *monitor)
 {
+	if (monitor->record)
+		monitor->files.directory = -1;
+	record_close(monitor->record);
+	monitor->record = NULL;
 	fd_close(&monitor->files.directory);
 	fd_close(&monitor->files.console);
 	fd_close(&monitor->files.memory);

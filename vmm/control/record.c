@@ -24,10 +24,13 @@
 
 #define NUMBER_MAX 999999999u
 
+#define FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
 struct record {
 	struct record_info info;
 	char path[PATH_MAX];
-	int fd; /* of the directory, which is locked */
+	int fd;	     /* of the directory */
+	int lock_fd; /* of it, too, with the lock */
 };
 
 static const char *const end_names[RECORD_ENDS] = {
@@ -201,8 +204,9 @@ static int make(struct record *made, const struct record_root *root)
 
 	if (mkdirat(root->fd, RECORD_MAKING, 0700) < 0)
 		return -errno;
-	made->fd = openat(root->fd, RECORD_MAKING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (made->fd < 0 || flock(made->fd, LOCK_EX | LOCK_NB) < 0)
+	made->fd = openat(root->fd, RECORD_MAKING, FLAGS);
+	made->lock_fd = openat(root->fd, RECORD_MAKING, FLAGS);
+	if (made->fd < 0 || made->lock_fd < 0 || flock(made->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
 	record_file(made->info.id, "", made->path, NULL);
 	record_path(made, "audit.log", own_audit);
@@ -226,7 +230,7 @@ int record_create(struct record **record, const struct record_info *about, struc
 		return err_set(err, ENOMEM, "out of memory");
 	made->info = *about;
 	made->info.end = RECORD_NONE;
-	made->fd = -1;
+	made->fd = made->lock_fd = -1;
 	ret = registry_check_name(about->name, err);
 	if (ret == 0)
 		ret = root_lock(&root, err);
@@ -261,9 +265,7 @@ void record_path(const struct record *record, const char *file, char path[PATH_M
 
 int record_directory(const struct record *record)
 {
-	int fd = openat(record->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	return record->fd;
 }
 
 const struct record_info *record_info(const struct record *record)
@@ -305,6 +307,7 @@ void record_close(struct record *record)
 	ended = record->info.end != RECORD_NONE;
 	large = ended && root_size(record->fd, ".") >= RECORD_LARGE;
 	fd_close(&record->fd);
+	fd_close(&record->lock_fd);
 	free(record);
 	if (large && root_lock(&root, NULL) == 0) {
 		root_prune(&root, &record_bounds);

@@ -84,9 +84,7 @@ int64_t record_now(void);
  */
 int record_create(struct record **record, const struct record_info *about, struct err *err);
 
-/*
- * Another descriptor of the record's directory, without its lock. Returns it, or -errno.
- */
+/* A descriptor of the record's directory, not the one with its lock. It stays the record's. */
 int record_directory(const struct record *record);
 
 /* The path of a file in the record, valid as long as the record is held. */
