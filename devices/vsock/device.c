@@ -136,6 +136,7 @@ static void work(void *arg)
 	struct vsock *vsock = arg;
 	bool more;
 
+	vsock_visits_tell(vsock);
 	send_reset_event(vsock);
 	if (vsock->packets_waiting && vsock->device.active)
 		take_packets(vsock);
@@ -247,6 +248,7 @@ int vsock_create(struct vsock **out, struct loop *loop, uint64_t guest_cid, cons
 	vsock->unix_directory = -1;
 	vsock->guest_cid = guest_cid;
 	vsock->work = (struct loop_task){.run = work, .arg = vsock};
+	vsock->ended_last = &vsock->ended;
 	vsock->tell_taken = (struct loop_timer){.expired = tell_taken, .arg = vsock};
 	list_init(&vsock->streams);
 	list_init(&vsock->ready);
@@ -307,6 +309,7 @@ void vsock_destroy(struct vsock *vsock)
 	drop_ends(vsock);
 	free_the_freed(vsock);
 	/* Callbacks for the clients of published sockets need the listeners' paths until here. */
+	vsock_visits_tell(vsock);
 	vsock_publish_end(vsock);
 	while ((service = vsock->services)) {
 		vsock->services = service->next;

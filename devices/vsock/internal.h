@@ -193,6 +193,7 @@ struct vsock {
 	const struct vsock_visit_ops *visit_ops;
 	void *visit_arg;
 	uint64_t visits;
+	struct vsock_visit *ended, **ended_last; /* visits whose end is to be reported */
 	int unix_directory; /* the directory of the sockets of ports; opened once */
 	char unix_name[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* they are named NAME_PORT */
 	struct vsock_service *services;
@@ -302,6 +303,8 @@ void vsock_listener_destroy(struct vsock_listener *listener);
 void vsock_publish_end(struct vsock *vsock);
 /* A client of a published socket has gone; NULL is allowed. */
 void vsock_visit_end(struct vsock *vsock, struct vsock_visit *visit);
+/* Reports the visits that have ended. */
+void vsock_visits_tell(struct vsock *vsock);
 /* Sets the time limit of a handshake (tests). */
 void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns);
 

@@ -192,12 +192,28 @@ static int client_new(struct vsock_listener *listener, int fd)
 
 /* --- clients of published ports --------------------------------------------------------------- */
 
+/* A reset by the guest ends streams in a vCPU's thread, which may not write to the audit log. */
 void vsock_visit_end(struct vsock *vsock, struct vsock_visit *visit)
 {
 	if (!visit)
 		return;
-	vsock->visit_ops->ended(vsock->visit_arg, visit);
-	free(visit);
+	visit->next = NULL;
+	*vsock->ended_last = visit;
+	vsock->ended_last = &visit->next;
+	loop_defer(vsock->loop, &vsock->work);
+}
+
+void vsock_visits_tell(struct vsock *vsock)
+{
+	struct vsock_visit *visit;
+
+	while ((visit = vsock->ended)) {
+		vsock->ended = visit->next;
+		if (!vsock->ended)
+			vsock->ended_last = &vsock->ended;
+		vsock->visit_ops->ended(vsock->visit_arg, visit);
+		free(visit);
+	}
 }
 
 /* Accepts a client of a published port: visit_ops learn of it before the guest does. */

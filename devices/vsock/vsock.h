@@ -103,12 +103,13 @@ struct vsock_visit {
 	pid_t pid;		       /* the client's, when it connected */
 	uint64_t to_guest, from_guest; /* bytes sent and received by the client */
 	uint64_t begun_ns;	       /* loop_now_ns() */
+	struct vsock_visit *next;      /* private to the device */
 };
 
 struct vsock_visit_ops {
 	/* A client has connected. false: disconnect it, and do not call ended(). */
 	bool (*began)(void *arg, const struct vsock_visit *visit);
-	/* Either side has ended the connection. */
+	/* Either side has ended the connection. From the event loop. */
 	void (*ended)(void *arg, const struct vsock_visit *visit);
 };
 
