@@ -11,11 +11,36 @@
 
 #define LINE_SHOWN 200 /* characters of a line in a message: a guest's line may never end */
 
+/* On a full disk the log has gaps. */
+static void append(struct console *console, const void *bytes, size_t length)
+{
+	if (fd_write_full(console->log_fd, bytes, length) == 0)
+		console->logged += length;
+}
+
+/* The tail has all that came since the log was full. */
+static void restart_log(void *arg)
+{
+	struct console *console = arg;
+	struct ring copy = console->tail;
+	struct iovec iov[2];
+	unsigned parts, i;
+
+	if (console->log_fd < 0 || ftruncate(console->log_fd, 0) < 0 ||
+	    lseek(console->log_fd, 0, SEEK_SET) < 0)
+		return;
+	console->logged = 0;
+	parts = ring_readable(&copy, iov);
+	for (i = 0; i < parts; i++)
+		append(console, iov[i].iov_base, iov[i].iov_len);
+}
+
 int console_init(struct console *console, struct loop *loop, int show_fd)
 {
 	int ret;
 
-	*console = (struct console){.log_fd = -1};
+	*console = (struct console){.log_fd = -1, .loop = loop};
+	console->restart = (struct loop_task){.run = restart_log, .arg = console};
 	console->text.keep = TEXT_CONSOLE;
 	console->filtered = isatty(show_fd);
 	ring_init(&console->tail, CONSOLE_TAIL);
@@ -35,6 +60,10 @@ void console_destroy(struct console *console)
 	if (console->shown)
 		sink_destroy(&console->out);
 	console->shown = false;
+	if (console->restart.queued) {
+		loop_cancel(console->loop, &console->restart);
+		restart_log(console);
+	}
 	ring_destroy(&console->tail);
 }
 
@@ -67,28 +96,14 @@ void console_keep(struct console *console, int log_fd)
 	console->logged = 0;
 }
 
-/* Appends to the log. A full log starts over with the tail, which already holds these bytes. */
 static void keep(struct console *console, const uint8_t *bytes, size_t length)
 {
-	struct ring copy = console->tail;
-	struct iovec iov[2];
-	unsigned parts, i;
-
-	if (console->log_fd < 0)
+	if (console->log_fd < 0 || console->restart.queued)
 		return;
-	if (console->logged + length <= CONSOLE_LOG_MAX) {
-		iov[0] = (struct iovec){.iov_base = (void *)bytes, .iov_len = length};
-		parts = 1;
-	} else {
-		if (ftruncate(console->log_fd, 0) < 0 || lseek(console->log_fd, 0, SEEK_SET) < 0)
-			return;
-		console->logged = 0;
-		parts = ring_readable(&copy, iov);
-	}
-	/* On a full disk the log has gaps. */
-	for (i = 0; i < parts; i++)
-		if (fd_write_full(console->log_fd, iov[i].iov_base, iov[i].iov_len) == 0)
-			console->logged += iov[i].iov_len;
+	if (console->logged + length <= CONSOLE_LOG_MAX)
+		append(console, bytes, length);
+	else
+		loop_defer(console->loop, &console->restart);
 }
 
 void console_output(struct console *console, const uint8_t *bytes, size_t length)

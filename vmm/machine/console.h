@@ -32,6 +32,9 @@ struct console {
 	uint64_t bytes, dropped;
 	int log_fd;    /* -1: none */
 	size_t logged; /* bytes in it */
+	/* A full log starts over with the tail: in the event loop, as no vCPU may cut a file. */
+	struct loop *loop;
+	struct loop_task restart;
 };
 
 /*
