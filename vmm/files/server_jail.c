@@ -18,6 +18,11 @@
 	(JAIL_CAPABILITY(CAP_DAC_OVERRIDE) | JAIL_CAPABILITY(CAP_DAC_READ_SEARCH) | \
 	 JAIL_CAPABILITY(CAP_FOWNER) | JAIL_CAPABILITY(CAP_SETUID) | JAIL_CAPABILITY(CAP_SETGID))
 
+/*
+ * No mount namespace: in another one than the host's, a directory that the host has mounted
+ * something on could be removed, and the kernel would unmount that. No user namespace: all other
+ * users' files would seem to be nobody's in it, while the guest may be shown whose they are.
+ */
 int files_isolate(struct err *err)
 {
 	static const int kinds[] = {CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWNET};
