@@ -15,6 +15,7 @@ DESTDIR ?=
 VERSION := 0.1.0
 V       ?=
 WERROR  ?=
+JAIL_LOG ?=
 
 CSTD     := -std=gnu11 -D_GNU_SOURCE -I.
 GENERATED := -I$(BUILD)/gen
@@ -41,6 +42,11 @@ OPT      := -O0 -g --coverage -fprofile-update=atomic
 HARDEN   := -fPIE
 endif
 CFLAGS_ALL = $(CSTD) $(GENERATED) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
+
+# Never for a program that is shipped: system calls that a list lacks are logged and made (vmm/jail/loose.h).
+ifeq ($(JAIL_LOG),1)
+CFLAGS_ALL += -DCORDON_JAIL_LOG
+endif
 
 # A recipe is `$(call say,CC,what)` and `$(Q)command`: one short line, or the command with V=1.
 # `make -s` prints neither.
@@ -125,6 +131,13 @@ $(BUILD)/gen/presets.inc: $(PRESETS) $(PROTECTED) scripts/presets.py
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)scripts/presets.py $(PROTECTED) $(BUILD)/gen/policies $(PRESETS) >$@.new && mv $@.new $@
+# Names of system calls, for the message about one that is not permitted.
+$(BUILD)/gen/system_calls.inc:
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | sort >$@.new && mv $@.new $@
+$(BUILD)/obj/vmm/jail/violation.o $(BUILD)/fuzz-obj/vmm/jail/violation.o: $(BUILD)/gen/system_calls.inc
+
 $(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUILD)/gen/presets.inc
 
 # --- manual pages -----------------------------------------------------------------------------

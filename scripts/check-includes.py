@@ -22,7 +22,7 @@ TABLE = "docs/architecture.md"
 TITLE = "## Map of the code"
 TOPS = ("vmm", "devices", "boot", "guest-kernel", "tests", "bench")
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
-KVM_HEADER_USERS = ("vmm/kvm", "tests/")    # tests: as an oracle
+KVM_HEADER_USERS = ("vmm/kvm", "vmm/jail", "tests/")    # jail: the ioctls that it permits; tests: as an oracle
 
 
 class Map:
@@ -92,7 +92,7 @@ def check_file(tree, table, source, edges):
         at = f"{source}:{number}"
         if quote == "<":
             if target == "linux/kvm.h" and not source.startswith(KVM_HEADER_USERS):
-                yield f"{at}: only vmm/kvm includes <linux/kvm.h>"
+                yield f"{at}: only vmm/kvm and vmm/jail include <linux/kvm.h>"
             continue
         if not (tree / target).exists():
             # Generated files are below build/gen; only .inc files are.
@@ -162,7 +162,7 @@ SELF_TEST = [
     (add_line("vmm/base/err.h", '#include "vmm/kvm/memory.h"'), "cycle between directories: "),
     (add_line("vmm/base/err.h", '#include "vmm/base/log.h"\n#include "vmm/base/err.h"'),
      "cycle between headers: "),
-    (add_line("boot/elf.c", "#include <linux/kvm.h>"), "only vmm/kvm"),
+    (add_line("boot/elf.c", "#include <linux/kvm.h>"), "only vmm/kvm and vmm/jail"),
     (add_line("vmm/agent/wire.h", '#include "wire.h"'), "no file wire.h"),
     (add_line("guest-kernel/agent/main.c", '#include "vmm/agent/channel.h"'),
      "guest-kernel/agent to include vmm/agent"),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/jail.h"
 #include "vmm/base/log.h"
 
 struct job_list {
@@ -122,6 +123,7 @@ static void *thread_main(void *arg)
 	struct pool_job *job;
 
 	free(seat);
+	jail_begin_thread(JAIL_DISK);
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		while (!pool->waiting.first && !pool->ending)
@@ -244,8 +246,12 @@ int pool_start(struct pool *pool, unsigned threads)
 	sigset_t all, before;
 	int ret = 0;
 
-	/* The event loop handles signals; a write beyond a size limit gives EFBIG, not SIGXFSZ. */
+	/*
+	 * The event loop handles signals; a write beyond a size limit gives EFBIG, not SIGXFSZ. A
+	 * thread's own SIGSYS says which system call was not permitted.
+	 */
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (ret == 0 && pool->threads < threads && pool->threads < POOL_THREADS_MAX)
 		ret = start_thread(pool);

@@ -29,6 +29,9 @@ int run(void (*enter)(bool confined), int (*attempt)(void), bool confined);
 	}
 extern volatile long attempt_result;
 
+/* An attempt that ends relay and file server, but not the monitor. */
+int signals_itself(void);
+
 /* For attempts: a message without a byte. */
 extern struct msghdr empty_message;
 

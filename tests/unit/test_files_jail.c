@@ -219,9 +219,10 @@ static int clones(void)
 }
 
 static int (*const attempts[])(void) = {
-	has_signals_sent,      waits_for_a_lock, opens_a_tree,	  becomes_another,   joins_groups,
-	makes_itself_dumpable, changes_owners,	 makes_a_node,	  controls_a_device, sets_flags,
-	opens_by_handle,       opens_a_socket,	 sends_by_stderr, cuts_stderr,	     clones,
+	signals_itself, has_signals_sent,      waits_for_a_lock, opens_a_tree,	  becomes_another,
+	joins_groups,	makes_itself_dumpable, changes_owners,	 makes_a_node,	  controls_a_device,
+	sets_flags,	opens_by_handle,       opens_a_socket,	 sends_by_stderr, cuts_stderr,
+	clones,
 };
 
 START_TEST(everything_else_ends_it)

@@ -228,6 +228,7 @@ ATTEMPT(accepts_from_stderr, accept4(0, NULL, NULL, SOCK_NONBLOCK))
 ATTEMPT(maps_stderr, mmap(NULL, 4096, PROT_READ, MAP_SHARED, 2, 0))
 
 static int (*const attempts[])(void) = {
+	signals_itself,
 	reads_a_file,
 	reads_the_resolvers,
 	opens_a_path,

@@ -97,6 +97,21 @@ int jail_filter(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx context))
 	return ret;
 }
 
+/* --- threads of the monitor ------------------------------------------------------------------- */
+
+static void (*begin_thread)(enum jail_thread thread);
+
+void jail_set_begin(void (*begin)(enum jail_thread thread))
+{
+	begin_thread = begin;
+}
+
+void jail_begin_thread(enum jail_thread thread)
+{
+	if (begin_thread)
+		begin_thread(thread);
+}
+
 /* --- Landlock: the kernel's Documentation/userspace-api/landlock.rst -------------------------- */
 
 /* As the kernel has it from version 6 of the interface on; the C library's headers may be older. */

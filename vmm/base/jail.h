@@ -43,6 +43,24 @@ int jail_detach(struct err *err);
  */
 int jail_filter(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx context));
 
+/* --- threads of the monitor ------------------------------------------------------------------- */
+
+enum jail_thread {
+	JAIL_LOOP, /* the event loop, the process's first thread */
+	JAIL_VCPU,
+	JAIL_DISK, /* of the pool for disks */
+	JAIL_THREADS,
+};
+
+/*
+ * Sets what each thread of the process gives up as it begins (vmm/jail/stages.h); NULL: nothing.
+ * Before the first thread starts. If begin() can't confine the thread, it ends the process.
+ */
+void jail_set_begin(void (*begin)(enum jail_thread thread));
+
+/* A thread calls it first. */
+void jail_begin_thread(enum jail_thread thread);
+
 /* --- Landlock --------------------------------------------------------------------------------- */
 
 /* Rights to files (Linux: LANDLOCK_ACCESS_FS_). */

@@ -15,6 +15,7 @@
 #include "vmm/cli/terminal.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/monitor.h"
+#include "vmm/jail/violation.h"
 
 #define CONSOLE_RETRY_NS (20 * 1000000ull)
 
@@ -288,6 +289,7 @@ static int serve(struct run *run, uint64_t started_ns, struct err *err)
 	if (ret < 0)
 		return ret;
 	run->monitor.session.sandbox.machine.timeline.at[TIMELINE_EXEC] = started_ns;
+	jail_set_last(terminal_restore);
 	if (options->command.terminal)
 		terminal_enter(&run->terminal, STDIN_FILENO, STDOUT_FILENO);
 	if (!options->argv)

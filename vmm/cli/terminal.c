@@ -23,12 +23,21 @@ static struct {
 	struct termios mode, lent;
 } kept;
 
-static void on_fatal_signal(int number)
+void terminal_restore(void)
 {
+	sigset_t stop;
+
 	/* From the background, setting it would stop this process instead. */
-	signal(SIGTTOU, SIG_IGN);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
 	if (entered.raw)
 		tcsetattr(entered.fd, TCSANOW, &entered.before);
+}
+
+static void on_fatal_signal(int number)
+{
+	terminal_restore();
 	/* SA_RESETHAND restored the default action. */
 	raise(number);
 }

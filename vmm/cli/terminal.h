@@ -20,6 +20,9 @@ struct terminal {
 void terminal_enter(struct terminal *terminal, int in_fd, int out_fd);
 void terminal_leave(struct terminal *terminal);
 
+/* From a signal handler, before the process ends: as it was before terminal_enter(). */
+void terminal_restore(void);
+
 /*
  * For a library that sets the terminal's mode itself: keeps the mode that fd has now. Fatal signals
  * restore it, and so does terminal_release().

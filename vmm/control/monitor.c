@@ -312,8 +312,10 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 int monitor_open(struct monitor *monitor, struct err *err)
 {
 	const struct monitor_config *config = monitor->config;
-	int ret = monitor_open_files(monitor, err);
+	int ret = monitor_confine(config, err);
 
+	if (ret == 0)
+		ret = monitor_open_files(monitor, err);
 	if (ret == 0)
 		ret = session_open(&monitor->session, &config->sandbox, err);
 	if (ret < 0)

@@ -12,6 +12,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/monitor.h"
+#include "vmm/jail/violation.h"
 #include "vmm/policy/audit_sign.h"
 
 /* --- at the start ----------------------------------------------------------------------------- */
@@ -155,10 +156,12 @@ void monitor_keep_console(struct monitor *monitor)
 					O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (monitor->files.console >= 0)
 		console_keep(&sandbox->machine.console, monitor->files.console);
+	jail_set_log(monitor->files.console);
 }
 
 void monitor_close_files(struct monitor *monitor)
 {
+	jail_set_log(-1);
 	if (monitor->record)
 		monitor->files.directory = -1;
 	record_close(monitor->record);

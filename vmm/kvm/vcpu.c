@@ -13,6 +13,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/jail.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/probe.h"
 
@@ -308,6 +309,7 @@ static void *vcpu_thread(void *arg)
 	struct err err = {.text = ""};
 	enum vcpu_end end;
 
+	jail_begin_thread(JAIL_VCPU);
 	end = run_guest(vcpu, &err);
 	vcpu->ops->ended(vcpu->ops_arg, vcpu, end, err.text);
 	return NULL;
