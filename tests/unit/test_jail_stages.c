@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,7 +18,11 @@
 #include <unistd.h>
 
 #include "tests/support/unit.h"
+#include "vmm/base/exit_status.h"
+#include "vmm/base/jail.h"
+#include "vmm/jail/filter.h"
 #include "vmm/jail/stages.h"
+#include "vmm/jail/violation.h"
 
 #define USER 65533
 
@@ -163,4 +169,72 @@ START_TEST(root_gives_up_most_capabilities)
 }
 END_TEST
 
-UNIT_MAIN("jail_stages", an_ordinary_user_gives_up_what_it_can, root_gives_up_most_capabilities)
+/* --- many threads ----------------------------------------------------------------------------- */
+
+#define THREADS 24
+
+static pthread_barrier_t all_have;
+
+/* The allocator gives each thread an arena, while it has less than its most. */
+static void *allocate(void *arg)
+{
+	char *volatile bytes; /* or the compiler would leave the allocation out */
+
+	(void)arg;
+	jail_begin_thread(JAIL_VCPU);
+	bytes = malloc(100);
+	pthread_barrier_wait(&all_have);
+	free(bytes);
+	return NULL;
+}
+
+static void only_filter(enum jail_thread thread)
+{
+	struct err err;
+
+	if (jail_filter_thread(thread, &err) < 0)
+		_exit(1);
+}
+
+/* Without what the first stage does beside that. */
+static int confine_threads_only(struct err *err)
+{
+	int ret = jail_filters_compile(err);
+
+	jail_set_begin(only_filter);
+	return ret == 0 ? jail_catch_violations(err) : ret;
+}
+
+static int status_of_threads(bool whole)
+{
+	struct err err;
+	pthread_t thread[THREADS];
+	int status, i;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if ((whole ? jail_enter_first(false, &err) : confine_threads_only(&err)) < 0)
+			_exit(1);
+		pthread_barrier_init(&all_have, NULL, THREADS);
+		for (i = 0; i < THREADS; i++)
+			if (pthread_create(&thread[i], NULL, allocate, NULL) != 0)
+				_exit(2);
+		for (i = 0; i < THREADS; i++)
+			pthread_join(thread[i], NULL);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(many_threads_allocate)
+{
+	ck_assert_int_eq(status_of_threads(true), 0);
+	/* Without the bound of arenas, a thread makes a call that its list does not have. */
+	if (JAILED)
+		ck_assert_int_eq(status_of_threads(false), EXIT_CORDON);
+}
+END_TEST
+
+UNIT_MAIN("jail_stages", an_ordinary_user_gives_up_what_it_can, root_gives_up_most_capabilities,
+	  many_threads_allocate)

@@ -2,6 +2,7 @@
 #include "vmm/jail/stages.h"
 
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@
 	 JAIL_CAPABILITY(CAP_FOWNER) | JAIL_CAPABILITY(CAP_KILL) | JAIL_CAPABILITY(CAP_SETUID) | \
 	 JAIL_CAPABILITY(CAP_SETGID) | JAIL_CAPABILITY(CAP_NET_BIND_SERVICE) |                   \
 	 JAIL_CAPABILITY(CAP_NET_ADMIN) | JAIL_CAPABILITY(CAP_SYS_ADMIN))
+
+/* Of malloc(3): as many as it makes without counting processors. */
+#define ARENAS 8
 
 /*
  * The sanitizers' and gcov's own code makes calls that the monitor never does, and the leak checker
@@ -76,6 +80,8 @@ int jail_enter_first(bool commands, struct err *err)
 
 	if (!JAILED)
 		return 0;
+	/* Else the allocator counts processors when a thread is the ninth, by calls of no list. */
+	mallopt(M_ARENA_MAX, ARENAS);
 	ret = stay_private(err);
 	if (ret == 0 && !commands)
 		ret = give_up_rights(err);
