@@ -8,7 +8,8 @@ import cordon
 from cordon import as_nobody, call, in_namespace, need_root
 
 NAMES = ["/dev/kvm", "permission", "KVM API", "capabilities", "kind of host", "KVM_CREATE_VM", "memory",
-         "names", "pings", "IPv6", "/dev/net/tun", "relay", "cores", "guest kernel", "initramfs", "repositories"]
+         "names", "pings", "IPv6", "/dev/net/tun", "monitor", "relay", "cores", "guest kernel", "initramfs",
+         "repositories"]
 VERDICTS = {"ok", "note", "FAIL", "skip"}
 KVM_IS_NULL = "mount --bind /dev/null /dev/kvm"
 KVM_IS_GONE = 'd=$(mktemp -d -p "$CORDON_TEST_BASE/work"); mount -t tmpfs none "$d"; ' \

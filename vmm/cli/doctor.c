@@ -180,6 +180,7 @@ static int run(int argc, char **argv, struct err *err)
 	doctor_check_kvm(&doctor);
 	doctor_check_memory(&doctor);
 	doctor_check_network(&doctor);
+	doctor_check_monitor(&doctor);
 	doctor_check_relay(&doctor);
 	doctor_check_cores(&doctor);
 	doctor_check_guest(&doctor);

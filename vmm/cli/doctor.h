@@ -47,7 +47,8 @@ void doctor_check_memory(struct doctor *doctor);
 /* Resolvers, ping sockets, a route for IPv6, taps. Nothing is sent. */
 void doctor_check_network(struct doctor *doctor);
 
-/* What the host grants for the confinement of relays; the guest's files. */
+/* What the host grants for the confinement of monitors and relays; the guest's files. */
+void doctor_check_monitor(struct doctor *doctor);
 void doctor_check_relay(struct doctor *doctor);
 
 /* What --isolate gets of this host. */

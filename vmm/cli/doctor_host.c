@@ -13,6 +13,7 @@
 #include "vmm/cli/doctor.h"
 #include "vmm/launch/guest_files.h"
 #include "vmm/control/planted.h"
+#include "vmm/jail/stages.h"
 #include "vmm/machine/machine.h"
 #include "vmm/relay/relay_jail.h"
 #include "vmm/sandbox/isolate.h"
@@ -90,6 +91,26 @@ void doctor_check_memory(struct doctor *doctor)
 			    huge_allowed(anon) ? "advise" : "madvise",
 			    huge_allowed(anon) ? "shmem_enabled" : "enabled");
 	}
+}
+
+void doctor_check_monitor(struct doctor *doctor)
+{
+	struct doctor_check *check = doctor_add(doctor, "monitor", DOCTOR_OK);
+	int status = 0;
+	struct err err;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(jail_enter_first(false, &err) < 0);
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0) {
+		doctor_text(check->found, "no core dumps, not traceable; lists of system calls for "
+					  "the threads of vCPUs and disks");
+		return;
+	}
+	check->verdict = DOCTOR_NOTE;
+	doctor_text(check->found, "not confined: a hole in a device gives more away");
+	doctor_text(check->advice, "permit prctl(2), capset(2) and seccomp(2) to this process");
 }
 
 /* What a relay of this user would give up: enum relay_jail. -1: unknown, or none would start. */
