@@ -68,6 +68,8 @@ static struct policy *parse(const char *text)
 	return policy;
 }
 
+struct launcher *launcher;
+
 void begin(const char *command)
 {
 	begin_with("policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n", command);
@@ -82,7 +84,8 @@ void begin_with(const char *text, const char *command)
 	frozen = false;
 	ck_assert_int_eq(guard_create(&guard, parse(text), NULL), 0);
 	ck_assert_int_eq(loop_create(&loop), 0);
-	ck_assert_int_eq(approvals_create(&questions, loop, guard, command), 0);
+	launcher = on_ask_launcher(loop, command);
+	ck_assert_int_eq(approvals_create(&questions, loop, guard, launcher), 0);
 	approvals_set_ops(questions, &ops, NULL);
 	approvals_set_requester(questions, POLICY_NET, on_answered, NULL);
 }
@@ -96,6 +99,8 @@ void replace_policy(const char *text)
 void end(void)
 {
 	approvals_destroy(questions);
+	launcher_destroy(launcher);
+	launcher = NULL;
 	loop_destroy(loop);
 	guard_destroy(guard);
 }

@@ -4,6 +4,7 @@
 #ifndef CORDON_TEST_APPROVALS_COMMON_H
 #define CORDON_TEST_APPROVALS_COMMON_H
 
+#include "tests/support/on_ask.h"
 #include "tests/support/unit.h"
 #include "vmm/sandbox/approvals.h"
 
@@ -30,6 +31,9 @@ void on_answered(void *arg, uint32_t number, enum approval_event outcome, const 
 
 /* The policy p: a.test:1 is allowed, all else of TCP is asked about. command: of --on-ask. */
 void begin(const char *command);
+
+/* Starts the command of --on-ask; or NULL. */
+extern struct launcher *launcher;
 
 /* The same with another policy. */
 void begin_with(const char *text, const char *command);

@@ -101,6 +101,8 @@ void attend(bool attended)
 	proposals_operators_changed(proposals);
 }
 
+struct launcher *launcher;
+
 void begin_with(struct audit *audit, const char *command)
 {
 	static const struct proposals_ops ops = {
@@ -110,7 +112,8 @@ void begin_with(struct audit *audit, const char *command)
 	replies = shown = over = 0;
 	ck_assert_int_eq(guard_create(&guard, make_policy(), audit), 0);
 	ck_assert_int_eq(loop_create(&loop), 0);
-	ck_assert_int_eq(approvals_create(&questions, loop, guard, command), 0);
+	launcher = on_ask_launcher(loop, command);
+	ck_assert_int_eq(approvals_create(&questions, loop, guard, launcher), 0);
 	ck_assert_int_eq(proposals_create(&proposals, loop, guard, questions, on_reply, NULL), 0);
 	proposals_set_ops(proposals, &ops, NULL);
 	proposals_set_network(proposals, true);
@@ -126,6 +129,8 @@ void end(void)
 {
 	proposals_destroy(proposals);
 	approvals_destroy(questions);
+	launcher_destroy(launcher);
+	launcher = NULL;
 	loop_destroy(loop);
 	guard_destroy(guard);
 }

@@ -3,6 +3,7 @@
 #ifndef CORDON_TEST_PROPOSALS_COMMON_H
 #define CORDON_TEST_PROPOSALS_COMMON_H
 
+#include "tests/support/on_ask.h"
 #include "tests/support/unit.h"
 #include "vmm/policy/audit.h"
 #include "vmm/sandbox/approvals.h"
@@ -12,6 +13,7 @@ extern struct loop *loop;
 extern struct guard *guard;
 extern struct approvals *questions;
 extern struct proposals *proposals;
+extern struct launcher *launcher; /* starts the command of --on-ask; or NULL */
 
 /* What the guest and the operators were told. */
 extern unsigned replies, shown, over;

@@ -287,7 +287,8 @@ START_TEST(denied_at_once_with_a_proposal)
 	guard_destroy(guard);
 	ck_assert_int_eq(guard_create(&guard, policy, audit), 0);
 	approvals_destroy(questions);
-	ck_assert_int_eq(approvals_create(&questions, loop, guard, "echo once #"), 0);
+	launcher = on_ask_launcher(loop, "echo once #");
+	ck_assert_int_eq(approvals_create(&questions, loop, guard, launcher), 0);
 	approvals_attend(questions, true);
 	for (i = 0; i < 3; i++)
 		ck_assert_int_eq(ask_about(&net), -EACCES);

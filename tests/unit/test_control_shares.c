@@ -63,6 +63,12 @@ static void begin(void)
 	fake->out_length = 0;
 }
 
+static void free_added(struct monitor_added *added)
+{
+	fd_close(&added->fd);
+	free(added->host);
+}
+
 static void end(void)
 {
 	struct fs *fs = shares->fs;
@@ -71,7 +77,7 @@ static void end(void)
 	shares_close(shares);
 	fs_destroy(fs);
 	while (monitor.share.added_count > 0)
-		free(monitor.share.added[--monitor.share.added_count].host);
+		free_added(&monitor.share.added[--monitor.share.added_count]);
 	guard_destroy(monitor.session.guard);
 	close(peer.fd);
 	close(peer_fd);

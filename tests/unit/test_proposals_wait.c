@@ -193,12 +193,12 @@ START_TEST(a_command_that_never_ends)
 	attend(false);
 	ck_assert_uint_eq(count_open(), 1);
 	proposals_withdraw(proposals, 1);
-	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	on_ask_wait_ended(launcher);
 	propose(2, "net allow tls a.test:443", "");
 	pass_time(20000000);
 	replace_policy("on-ask deny\n");
 	ck_assert_str_eq(reply_text, "the policy was changed and says on-ask deny");
-	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	on_ask_wait_ended(launcher);
 	propose(3, "net allow tls a.test:443", "");
 	ck_assert_str_eq(reply_text, "the policy says on-ask deny");
 	replace_policy("");

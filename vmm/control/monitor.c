@@ -191,45 +191,6 @@ static void tell_waiting(struct monitor *monitor)
 					       monitor->planted));
 }
 
-static void tell_planted(void *arg, const char *text)
-{
-	struct monitor *monitor = arg;
-	const struct guard_note note = {
-		.class = POLICY_FILE,
-		.what = "planted",
-		.object = text,
-	};
-
-	guard_note(monitor->session.guard, &note);
-	/* `run` prints it here; for other sandboxes, the client that waits for the end does. */
-	if (monitor->config->brief)
-		log_warning("%s", text);
-	if (!monitor->planted)
-		monitor->planted = json_array();
-	json_array_append_new(monitor->planted, json_string(text));
-}
-
-static void look_for_planted(void *arg, const struct policy_share *share)
-{
-	struct monitor *monitor = arg;
-	const struct planted_ops ops = {.report = tell_planted, .arg = monitor};
-
-	if (!share->read_only)
-		planted_find(share->host, &monitor->begun, &ops);
-}
-
-static void look_in_added(struct monitor *monitor)
-{
-	const struct planted_ops ops = {.report = tell_planted, .arg = monitor};
-	unsigned i;
-
-	for (i = 0; i < monitor->share.added_count; i++) {
-		planted_find(monitor->share.added[i].host, &monitor->share.added[i].since, &ops);
-		free(monitor->share.added[i].host);
-	}
-	monitor->share.added_count = 0;
-}
-
 static void on_halted(void *arg)
 {
 	struct monitor *monitor = arg;
@@ -248,9 +209,7 @@ static void on_gone(void *arg)
 	struct monitor *monitor = arg;
 
 	fd_close(&monitor->files.console);
-	if (monitor->session.guard && (monitor->session.sandbox.is_ready || monitor->config->brief))
-		guard_each_share(monitor->session.guard, look_for_planted, monitor);
-	look_in_added(monitor);
+	monitor_search_shares(monitor);
 }
 
 void monitor_close(struct monitor *monitor)
@@ -261,6 +220,7 @@ void monitor_close(struct monitor *monitor)
 	if (monitor->why == RECORD_NONE)
 		monitor_note_end(monitor, RECORD_FAILED, "it ended before it was ready");
 	session_close(&monitor->session);
+	launcher_destroy(monitor->session.launcher);
 	/* Log, record and directory are finished before the reply: a client that has waited finds
 	 * all done. */
 	if (monitor->record)
@@ -312,8 +272,13 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 int monitor_open(struct monitor *monitor, struct err *err)
 {
 	const struct monitor_config *config = monitor->config;
-	int ret = monitor_confine(config, err);
+	int ret = monitor_start_launcher(monitor, err);
 
+	if (ret < 0) {
+		policy_free(config->policy);
+		return ret;
+	}
+	ret = monitor_confine(config, err);
 	if (ret == 0)
 		ret = monitor_open_files(monitor, err);
 	if (ret == 0)

@@ -4,9 +4,9 @@
  * and the jobs that clients have started in it. One process a sandbox, which holds the registry's
  * lock.
  *
- * monitor.c is what every sandbox has, monitor_files.c its files, monitor_life.c the process of one
- * that stays (that of `run` is in vmm/cli/run_session.c), server.c the socket and its clients,
- * requests*.c their requests.
+ * monitor.c is what every sandbox has, monitor_files.c its files, monitor_launcher.c what its
+ * launcher does, monitor_life.c the process of one that stays (that of `run` is in
+ * vmm/cli/run_session.c), server.c the socket and its clients, requests*.c their requests.
  */
 #ifndef CORDON_CONTROL_MONITOR_H
 #define CORDON_CONTROL_MONITOR_H
@@ -20,6 +20,7 @@
 #include "vmm/control/record.h"
 #include "vmm/control/registry.h"
 #include "vmm/control/shell_relay.h"
+#include "vmm/jail/launcher.h"
 #include "vmm/sandbox/job.h"
 #include "vmm/sandbox/quiesce.h"
 #include "vmm/sandbox/freeze.h"
@@ -28,6 +29,7 @@
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes kept of each output of a detached job */
 #define MONITOR_FLOWS_MAX  128	      /* live flows in a reply */
 #define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
+#define MONITOR_SERVICES   3	      /* requests of the launcher's table */
 #define MONITOR_SHELLS_MAX 32	      /* shell sessions at a time */
 /* After SIGTERM, how long commands have to end unless the request says otherwise, and at most. */
 #define MONITOR_GRACE_NS     UINT64_C(10000000000)
@@ -144,8 +146,9 @@ struct monitor_share {
 	char by[64], failure[512];
 	struct timespec since;
 	/* Writable ones that were ever added: they are searched when the sandbox ends. */
-	struct {
-		char *host;
+	struct monitor_added {
+		char *host; /* its path, for messages */
+		int fd;	    /* O_PATH */
 		struct timespec since;
 	} added[FILES_SHARES_MAX];
 	unsigned added_count;
@@ -154,7 +157,8 @@ struct monitor_share {
 struct monitor {
 	const struct monitor_config *config;
 	const struct monitor_ops *ops;
-	struct session session;
+	struct session session; /* its launcher is the monitor's */
+	struct launcher_service service[MONITOR_SERVICES];
 	struct record *record; /* NULL: none could be made */
 	/*
 	 * Descriptors that it has from the start, as it opens nothing else by name while a guest
@@ -272,6 +276,19 @@ int monitor_job_open(const struct monitor *monitor, unsigned number, const char 
 		     struct err *err);
 /* Removes all three. */
 void monitor_job_unlink(const struct monitor *monitor, unsigned number);
+
+/*
+ * Forks the launcher, which has the table of monitor_launcher.c. Before anything of a stranger's is
+ * parsed, and before the process has other threads. 0 or -errno with a message.
+ */
+int monitor_start_launcher(struct monitor *monitor, struct err *err);
+
+/*
+ * Has the launcher search the writable shares for repositories that the guest may have planted, and
+ * notes what it finds. Frees the list of shares that were added. At the end, while the guard
+ * exists.
+ */
+void monitor_search_shares(struct monitor *monitor);
 
 /* Writes the current policy into the record, if there is one. */
 void monitor_keep_policy(struct monitor *monitor);

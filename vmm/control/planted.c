@@ -181,7 +181,9 @@ static void walk_directory(struct walk *walk, int directory, unsigned depth)
 	closedir(stream);
 }
 
-unsigned planted_find(const char *top, const struct timespec *since, const struct planted_ops *ops)
+/* Closes directory. */
+static unsigned find(int directory, const char *label, const struct timespec *since,
+		     const struct planted_ops *ops)
 {
 	struct walk walk = {
 		.ops = ops,
@@ -189,14 +191,11 @@ unsigned planted_find(const char *top, const struct timespec *since, const struc
 		.left = PLANTED_ENTRIES_MAX,
 		.deadline = loop_now_ns() + PLANTED_MS_MAX * 1000000ull,
 	};
-	int directory = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat status;
 	char text[64];
 
-	if (directory < 0)
-		return 0;
 	if (fstat(directory, &status) < 0 ||
-	    snprintf(walk.path, sizeof(walk.path), "%s", top) >= (int)sizeof(walk.path)) {
+	    snprintf(walk.path, sizeof(walk.path), "%s", label) >= (int)sizeof(walk.path)) {
 		fd_close(&directory);
 		return 0;
 	}
@@ -211,6 +210,21 @@ unsigned planted_find(const char *top, const struct timespec *since, const struc
 		ops->report(ops->arg, text);
 	}
 	return walk.found;
+}
+
+unsigned planted_find(const char *top, const struct timespec *since, const struct planted_ops *ops)
+{
+	int directory = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return directory < 0 ? 0 : find(directory, top, since, ops);
+}
+
+unsigned planted_find_in(int top, const char *label, const struct timespec *since,
+			 const struct planted_ops *ops)
+{
+	int directory = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return directory < 0 ? 0 : find(directory, label, since, ops);
 }
 
 struct timespec planted_now(void)

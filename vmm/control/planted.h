@@ -29,6 +29,10 @@ struct planted_ops {
  */
 unsigned planted_find(const char *top, const struct timespec *since, const struct planted_ops *ops);
 
+/* The same in a directory that is open, also with O_PATH; label stands for its path in reports. */
+unsigned planted_find_in(int top, const char *label, const struct timespec *since,
+			 const struct planted_ops *ops);
+
 /* The time for since: no file gets an older timestamp from now on. */
 struct timespec planted_now(void);
 

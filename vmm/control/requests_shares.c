@@ -178,6 +178,7 @@ static void remember(struct monitor_share *change)
 		return;
 	change->added[at].host = strdup(change->link->host);
 	change->added[at].since = change->since;
+	change->added[at].fd = fcntl(change->link->share.root_fd, F_DUPFD_CLOEXEC, 0);
 	if (change->added[at].host)
 		change->added_count++;
 }

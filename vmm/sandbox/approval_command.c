@@ -4,14 +4,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,13 +19,19 @@
 #include "vmm/sandbox/approval_json.h"
 #include "vmm/sandbox/proposals.h"
 
+#define ARGUMENTS_MAX	5u
+#define ARGUMENTS_BYTES (POLICY_REQUEST_TEXT + APPROVAL_RULE + 64)
+_Static_assert(ARGUMENTS_BYTES <= LAUNCHER_BYTES, "the arguments fit into a request");
+
 struct approval_command {
 	struct loop *loop;
-	pid_t pid;		   /* 0: none, or already reaped */
+	struct launcher *launcher;
+	struct launcher_call call; /* lasts as long as the command */
 	struct loop_source output; /* the pipe of its stdout */
-	struct loop_source ended;  /* its pidfd */
 	uint32_t number;
-	bool proposal; /* the question is one */
+	bool proposal;	 /* the question is one */
+	bool has_status; /* of its end */
+	int status;	 /* as from waitpid(2) */
 	approval_command_done *done;
 	void *arg;
 	size_t length;
@@ -36,28 +40,12 @@ struct approval_command {
 
 /* --- its end ---------------------------------------------------------------------------------- */
 
-/* SIGKILL ends it at once, along with the processes that it has started. */
-static void reap(struct approval_command *command, int *status)
-{
-	if (command->pid <= 0)
-		return;
-	kill(-command->pid, SIGKILL);
-	kill(command->pid, SIGKILL);
-	while (waitpid(command->pid, status, 0) < 0 && errno == EINTR)
-		;
-	command->pid = 0;
-}
-
 void approval_command_end(struct approval_command *command)
 {
-	int status;
-
 	if (!command)
 		return;
-	loop_remove(command->loop, &command->ended);
 	loop_remove(command->loop, &command->output);
-	reap(command, &status);
-	fd_close(&command->ended.fd);
+	launcher_cancel(command->launcher, &command->call);
 	fd_close(&command->output.fd);
 	free(command);
 }
@@ -112,21 +100,21 @@ static const char *end_of(int status)
 static void finish(struct approval_command *command)
 {
 	struct approval_answer answer;
-	int status = -1;
+	bool failed = (!command->has_status || command->status != 0) && !is_full(command);
 
-	loop_remove(command->loop, &command->ended);
 	loop_remove(command->loop, &command->output);
-	reap(command, &status);
+	launcher_cancel(command->launcher, &command->call);
 	while (read_output(command) > 0)
 		;
-	if (status != 0 && !is_full(command))
+	if (failed)
 		command->length = 0;
 	if (command->proposal)
 		approval_answer_to_proposal(&answer, command->answer, command->length);
 	else
 		approval_answer_read(&answer, command->answer, command->length);
-	if (status != 0 && !is_full(command))
-		answer.why = end_of(status);
+	if (failed)
+		answer.why = command->has_status ? end_of(command->status)
+						 : "the command of --on-ask can't be run";
 	if (answer.is_word)
 		warn_of_word((enum approval_reply)answer.reply);
 	/* It may free the command. */
@@ -145,13 +133,23 @@ static void has_output(void *arg, uint32_t events)
 		loop_remove(command->loop, &command->output);
 }
 
-static void has_ended(void *arg, uint32_t events)
+static void take_status(void *arg, struct launcher_message *message)
 {
-	(void)events;
+	struct approval_command *command = arg;
+
+	if (message->length != sizeof(command->status))
+		return;
+	memcpy(&command->status, message->bytes, sizeof(command->status));
+	command->has_status = true;
+}
+
+static void has_ended(void *arg, int result)
+{
+	(void)result;
 	finish(arg);
 }
 
-/* --- its start -------------------------------------------------------------------------------- */
+/* --- in the launcher -------------------------------------------------------------------------- */
 
 /* posix_spawn() takes char *, but does not write to the strings. */
 static char *word_of(const char *text)
@@ -159,33 +157,83 @@ static char *word_of(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
-/* What the command gets to know of a question, each at most as long as an object. */
-struct arguments {
-	char *argv[10];
-	char object[POLICY_REQUEST_TEXT], port[8], address[INET6_ADDRSTRLEN];
+/*
+ * The request's bytes are the deprecated arguments, each of which ends with NUL; its descriptors
+ * become the standard streams. state: the command, or NULL.
+ */
+static int start_command(struct launcher_task *task, void *state, struct launcher_message *message)
+{
+	char *argv[4 + ARGUMENTS_MAX + 1] = {word_of("sh"), word_of("-c"), NULL, word_of("cordon")},
+				       *script = NULL;
+	const char *at = message->bytes, *end = at + message->length;
+	unsigned count = 4;
+	pid_t pid;
+	int ret;
+
+	if (!state)
+		return -ENOENT;
+	if (message->length > 0 && end[-1] != '\0')
+		return -EINVAL;
+	for (; at < end; at += strlen(at) + 1) {
+		if (count == 4 + ARGUMENTS_MAX)
+			return -E2BIG;
+		argv[count++] = word_of(at);
+	}
+	if (asprintf(&script, "%s \"$@\"", (const char *)state) < 0)
+		return -ENOMEM;
+	argv[2] = script;
+	ret = spawn_program(&pid, SPAWN_USER, "/bin/sh", argv, message->fd, message->fds);
+	free(script);
+	if (ret == 0)
+		launcher_child(task, pid);
+	return ret;
+}
+
+const struct launcher_request approval_command_request = {
+	.name = "on-ask",
+	.most = ARGUMENTS_BYTES,
+	.fds = 3,
+	.run = start_command,
 };
 
-static void describe(struct arguments *arguments, char **to, const struct approval *question)
+/* --- its start -------------------------------------------------------------------------------- */
+
+/* What the command gets to know of a question by its deprecated arguments. */
+struct arguments {
+	char bytes[ARGUMENTS_BYTES];
+	size_t length;
+};
+
+static void add(struct arguments *arguments, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	if (size > sizeof(arguments->bytes) - arguments->length)
+		return;
+	memcpy(arguments->bytes + arguments->length, text, size);
+	arguments->length += size;
+}
+
+static void describe(struct arguments *arguments, const struct approval *question)
 {
 	const struct policy_request *request = &question->request;
 	const struct policy_net *net = &request->net;
+	char object[POLICY_REQUEST_TEXT], port[8], address[INET6_ADDRSTRLEN];
 
 	if (request->class == POLICY_NET) {
-		inet_ntop((int)net->family, net->address, arguments->address,
-			  sizeof(arguments->address));
-		snprintf(arguments->port, sizeof(arguments->port), "%u", net->port);
-		*to++ = word_of(policy_protocol_name(net->protocol));
-		*to++ = word_of(net->host ? "host" : net->name ? net->name : "-");
-		*to++ = arguments->address;
-		*to++ = arguments->port;
+		inet_ntop((int)net->family, net->address, address, sizeof(address));
+		snprintf(port, sizeof(port), "%u", net->port);
+		add(arguments, policy_protocol_name(net->protocol));
+		add(arguments, net->host ? "host" : net->name ? net->name : "-");
+		add(arguments, address);
+		add(arguments, port);
 	} else {
-		policy_request_text(request, arguments->object);
-		*to++ = word_of(policy_class_name(request->class));
-		*to++ = word_of(policy_op_name(request->op));
-		*to++ = arguments->object;
+		policy_request_text(request, object);
+		add(arguments, policy_class_name(request->class));
+		add(arguments, policy_op_name(request->op));
+		add(arguments, object);
 	}
-	*to++ = word_of(question->rule);
-	*to = NULL;
+	add(arguments, question->rule);
 }
 
 /*
@@ -216,41 +264,36 @@ static int question_file(const json_t *body)
  * question: for the deprecated arguments, or NULL. Returns the end of the pipe to read the answer
  * from, or -errno.
  */
-static int run(struct approval_command *command, const char *text, const json_t *body,
+static int run(struct approval_command *command, const json_t *body,
 	       const struct approval *question)
 {
-	int input_fd = question_file(body), pipe_fd[2] = {-1, -1}, ret = 0;
-	struct arguments arguments = {
-		.argv = {word_of("sh"), word_of("-c"), NULL, word_of("cordon")}};
-	char *script = NULL;
+	struct arguments arguments;
+	struct launcher_message message = {
+		.bytes = arguments.bytes, .fd = {question_file(body), -1, STDERR_FILENO}, .fds = 3};
+	int pipe_fd[2] = {-1, -1}, ret = message.fd[0] < 0 ? message.fd[0] : 0;
 
-	if (input_fd < 0)
-		return input_fd;
-	if (asprintf(&script, "%s \"$@\"", text) < 0) {
-		script = NULL;
-		ret = -ENOMEM;
-	}
+	arguments.length = 0;
 	if (ret == 0 && pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0)
 		ret = -errno;
 	if (ret == 0) {
-		arguments.argv[2] = script;
 		if (question)
-			describe(&arguments, arguments.argv + 4, question);
+			describe(&arguments, question);
 		/* Programs expect a pipe that blocks. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
-		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", arguments.argv,
-				    (const int[]){input_fd, pipe_fd[1], STDERR_FILENO}, 3);
+		message.fd[1] = pipe_fd[1];
+		message.length = arguments.length;
+		ret = launcher_call(command->launcher, &command->call, &approval_command_request,
+				    &message);
 	}
-	fd_close(&input_fd);
+	fd_close(&message.fd[0]);
 	fd_close(&pipe_fd[1]);
-	free(script);
 	if (ret < 0)
 		fd_close(&pipe_fd[0]);
 	return ret < 0 ? ret : pipe_fd[0];
 }
 
 /* body: the question, whose reference is taken. question: NULL of a proposal. */
-static int start(struct approval_command **out, struct loop *loop, const char *command,
+static int start(struct approval_command **out, struct loop *loop, struct launcher *launcher,
 		 uint32_t number, json_t *body, const struct approval *question,
 		 approval_command_done *done, void *arg)
 {
@@ -264,20 +307,17 @@ static int start(struct approval_command **out, struct loop *loop, const char *c
 		return -ENOMEM;
 	}
 	made->loop = loop;
+	made->launcher = launcher;
 	made->number = number;
 	made->proposal = !question;
 	made->done = done;
 	made->arg = arg;
-	made->ended = (struct loop_source){.fd = -1, .ready = has_ended, .arg = made};
+	made->call = (struct launcher_call){.part = take_status, .done = has_ended, .arg = made};
 	made->output = (struct loop_source){.ready = has_output, .arg = made};
-	ret = run(made, command, body, question);
+	ret = run(made, body, question);
 	json_decref(body);
 	made->output.fd = ret;
-	if (ret >= 0) {
-		made->ended.fd = (int)syscall(SYS_pidfd_open, made->pid, 0);
-		ret = made->ended.fd < 0 ? -errno : loop_add(loop, &made->ended, EPOLLIN);
-	}
-	if (ret == 0)
+	if (ret >= 0)
 		ret = loop_add(loop, &made->output, EPOLLIN);
 	if (ret < 0) {
 		approval_command_end(made);
@@ -287,17 +327,18 @@ static int start(struct approval_command **out, struct loop *loop, const char *c
 	return 0;
 }
 
-int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,
-			   const struct approval *question, approval_command_done *done, void *arg)
+int approval_command_start(struct approval_command **out, struct loop *loop,
+			   struct launcher *launcher, const struct approval *question,
+			   approval_command_done *done, void *arg)
 {
-	return start(out, loop, command, question->number, approval_json(question), question, done,
+	return start(out, loop, launcher, question->number, approval_json(question), question, done,
 		     arg);
 }
 
-int approval_command_propose(struct approval_command **out, struct loop *loop, const char *command,
-			     const struct proposal *proposal, approval_command_done *done,
-			     void *arg)
+int approval_command_propose(struct approval_command **out, struct loop *loop,
+			     struct launcher *launcher, const struct proposal *proposal,
+			     approval_command_done *done, void *arg)
 {
-	return start(out, loop, command, proposal->number, proposal_json(proposal), NULL, done,
+	return start(out, loop, launcher, proposal->number, proposal_json(proposal), NULL, done,
 		     arg);
 }

@@ -28,7 +28,7 @@ struct requester {
 struct approvals {
 	struct loop *loop;
 	struct guard *guard;
-	char *command;
+	struct launcher *launcher; /* starts the command of --on-ask; NULL: there is none */
 	struct approval_operators operators;
 	struct policy_on_ask on_ask; /* of the policy in force */
 	bool frozen;		     /* ops->freeze() was told so, with this time */
@@ -153,8 +153,8 @@ static void tell(void *arg)
 		if (!open->public || open->told)
 			continue;
 		open->told = true;
-		if (questions->command &&
-		    approval_command_start(&open->command, questions->loop, questions->command,
+		if (questions->launcher &&
+		    approval_command_start(&open->command, questions->loop, questions->launcher,
 					   open->public, command_answered, questions) < 0 &&
 		    !may_be_decided(questions)) {
 			refuse(questions, open, "the command of --on-ask can't be run");
@@ -167,9 +167,9 @@ static void tell(void *arg)
 	tell_frozen(questions);
 }
 
-const char *approvals_command(const struct approvals *questions)
+struct launcher *approvals_launcher(const struct approvals *questions)
 {
-	return questions->command;
+	return questions->launcher;
 }
 
 uint32_t approvals_take_number(struct approvals *questions)
@@ -250,7 +250,7 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 		approval_propose(questions->guard, questions->memory, &questions->rate, request);
 		return -EACCES;
 	}
-	if (!may_be_decided(questions) && !questions->command)
+	if (!may_be_decided(questions) && !questions->launcher)
 		return -ENOENT;
 	if (!policy_request_is_plain(request))
 		return -EINVAL;
@@ -398,7 +398,7 @@ const struct approval *approvals_next(const struct approvals *questions, unsigne
 /* --- life ------------------------------------------------------------------------------------- */
 
 int approvals_create(struct approvals **out, struct loop *loop, struct guard *guard,
-		     const char *command)
+		     struct launcher *launcher)
 {
 	struct approvals *questions = calloc(1, sizeof(*questions));
 
@@ -410,9 +410,9 @@ int approvals_create(struct approvals **out, struct loop *loop, struct guard *gu
 	bucket_init_burst(&questions->rate, APPROVALS_SECOND, APPROVALS_MAX, loop_now_ns());
 	questions->timer = (struct loop_timer){.expired = time_is_over, .arg = questions};
 	questions->tell = (struct loop_task){.run = tell, .arg = questions};
-	questions->command = command ? strdup(command) : NULL;
+	questions->launcher = launcher;
 	questions->memory = approval_memory_create();
-	if (questions->memory && (!command || questions->command))
+	if (questions->memory)
 		return 0;
 	approvals_destroy(questions);
 	*out = NULL;
@@ -432,7 +432,6 @@ void approvals_destroy(struct approvals *questions)
 		free(questions->open[i].public);
 	}
 	approval_memory_destroy(questions->memory);
-	free(questions->command);
 	free(questions);
 }
 

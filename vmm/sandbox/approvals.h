@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "vmm/base/loop.h"
+#include "vmm/jail/launcher.h"
 #include "vmm/policy/guard.h"
 #include "vmm/policy/request.h"
 #include "vmm/sandbox/approval_memory.h"
@@ -83,11 +84,11 @@ typedef void approval_replied(void *arg, uint32_t number, enum approval_event ou
 			      const char *reason);
 
 /*
- * command: that of --on-ask, which sh runs (approval_command.h), or NULL. guard stays the caller's.
- * 0 or -ENOMEM.
+ * launcher: starts the command of --on-ask (approval_command.h); NULL: there is none. It and guard
+ * stay the caller's. 0 or -ENOMEM.
  */
 int approvals_create(struct approvals **out, struct loop *loop, struct guard *guard,
-		     const char *command);
+		     struct launcher *launcher);
 void approvals_destroy(struct approvals *questions);
 
 /* Sets who waits for decisions on operations of a class. NULL: nothing does. */
@@ -113,8 +114,8 @@ const struct approval_operators *approvals_operators(const struct approvals *que
  */
 int approvals_ask(struct approvals *questions, const struct policy_request *request);
 
-/* The command of --on-ask, or NULL. */
-const char *approvals_command(const struct approvals *questions);
+/* What starts the command of --on-ask; NULL: there is none. */
+struct launcher *approvals_launcher(const struct approvals *questions);
 
 /* A number that no question has had: for what operators decide besides questions. */
 uint32_t approvals_take_number(struct approvals *questions);

@@ -268,7 +268,7 @@ static void start_commands(void *arg)
 			continue;
 		open->command_due = false;
 		if (approval_command_propose(&open->command, proposals->loop,
-					     approvals_command(proposals->questions), open,
+					     approvals_launcher(proposals->questions), open,
 					     command_answered, proposals) < 0)
 			leave_to_operators(proposals, &proposals->open[i],
 					   "the command of --on-ask can't be run");
@@ -294,7 +294,7 @@ static const char *refusal(struct proposals *proposals, uint32_t id, struct prop
 	}
 	if (on_ask.way == POLICY_ON_ASK_DENY)
 		return "the policy says on-ask deny";
-	if (!may_be_decided(proposals, &on_ask) && !approvals_command(proposals->questions))
+	if (!may_be_decided(proposals, &on_ask) && !approvals_launcher(proposals->questions))
 		return "no operator is attached";
 	if (callers >= PROPOSALS_MAX)
 		return "too many proposals are open: try again later";
@@ -351,7 +351,7 @@ static void begin(struct proposals *proposals, struct proposal **place)
 	if (ret == 0) {
 		if (!proposals->timer.armed)
 			loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
-		(*place)->command_due = approvals_command(proposals->questions) != NULL;
+		(*place)->command_due = approvals_launcher(proposals->questions) != NULL;
 		loop_defer(proposals->loop, &proposals->commands);
 		/* Last: it may lose a client, and with the last operator the proposal ends. */
 		if (proposals->ops)

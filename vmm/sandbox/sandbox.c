@@ -291,7 +291,8 @@ static int open_questions(struct sandbox *sandbox, struct loop *loop, struct err
 	int ret = 0;
 
 	if (config->guard)
-		ret = approvals_create(&sandbox->questions, loop, config->guard, config->on_ask);
+		ret = approvals_create(&sandbox->questions, loop, config->guard,
+				       config->on_ask ? config->launcher : NULL);
 	return ret < 0 ? err_code(err, -ret, "questions") : 0;
 }
 

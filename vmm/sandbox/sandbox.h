@@ -43,6 +43,7 @@ struct sandbox_config {
 	bool trusted_image;	   /* Cordon wrote the snapshot: use the image that it names */
 	struct snapshot_stop stop; /* for a restore, which may take long */
 	const char *on_ask;	   /* the command of --on-ask, or NULL */
+	struct launcher *launcher; /* the caller's, which has that command */
 };
 
 struct sandbox_ops {

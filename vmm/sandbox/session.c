@@ -148,6 +148,7 @@ int session_open(struct session *session, const struct sandbox_config *config, s
 	struct sandbox_config sandbox = *config;
 
 	sandbox.guard = session->guard;
+	sandbox.launcher = session->launcher;
 	sandbox.stop = (struct snapshot_stop){.wanted = stop_wanted, .arg = session};
 	return sandbox_create(&session->sandbox, session->loop, &sandbox, &ops, session, err);
 }

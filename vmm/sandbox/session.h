@@ -56,6 +56,7 @@ struct session {
 	struct session_limits limits;
 	struct loop *loop;
 	struct guard *guard;
+	struct launcher *launcher; /* the owner's, for the sandbox; or NULL */
 	struct sandbox sandbox;
 	int signal_fd, watch_fd;
 	uint32_t watch_events;
@@ -82,7 +83,7 @@ void session_unwatch(struct session *session);
 int session_open_guard(struct session *session, struct policy *policy, struct audit *audit,
 		       struct err *err);
 
-/* Creates the sandbox; fills in guard and stop of config. 0 or -errno with a message. */
+/* Creates the sandbox; fills in guard, launcher and stop of config. 0 or -errno with a message. */
 int session_open(struct session *session, const struct sandbox_config *config, struct err *err);
 
 /* Starts the sandbox and runs the loop until session_stop(). 0 or -errno with a message. */
