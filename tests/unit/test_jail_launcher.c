@@ -248,8 +248,8 @@ START_TEST(calls_are_bounded)
 	ck_assert_int_eq(call(more, &look, NULL, 0, -1), -EBUSY);
 	/* Once one has ended there is room. */
 	launcher_cancel(launcher, &seen[0]->call);
-	while (call(more, &look, NULL, 0, -1) == -EBUSY)
-		launcher_wait(launcher, &seen[2]->call, 1);
+	for (i = 1; i < LAUNCHER_CALLS - 1 && call(more, &look, NULL, 0, -1) == -EBUSY; i++)
+		launcher_wait(launcher, &seen[i]->call, 1);
 	wait_done(more);
 	launcher_destroy(launcher);
 	launcher = NULL;
@@ -306,6 +306,8 @@ static Suite *suite(void)
 	Suite *s = suite_create("launcher");
 	TCase *works = tcase_create("works"), *ends = tcase_create("ends");
 
+	/* A busy host takes long to start so many shells. */
+	tcase_set_timeout(works, 60);
 	tcase_add_checked_fixture(works, setup, teardown);
 	tcase_add_test(works, a_request_has_a_reply);
 	tcase_add_test(works, a_handler_refuses);
