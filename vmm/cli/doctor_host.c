@@ -101,7 +101,7 @@ void doctor_check_monitor(struct doctor *doctor)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(jail_enter_first(false, &err) < 0);
+		_exit(jail_enter_first(&err) < 0);
 	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == 0) {
 		doctor_text(check->found, "no core dumps, not traceable; lists of system calls for "

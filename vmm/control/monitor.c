@@ -278,9 +278,8 @@ int monitor_open(struct monitor *monitor, struct err *err)
 		policy_free(config->policy);
 		return ret;
 	}
-	ret = monitor_confine(config, err);
-	if (ret == 0)
-		ret = monitor_open_files(monitor, err);
+	monitor_confine();
+	ret = monitor_open_files(monitor, err);
 	if (ret == 0)
 		ret = session_open(&monitor->session, &config->sandbox, err);
 	if (ret < 0)

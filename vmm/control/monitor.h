@@ -237,10 +237,8 @@ void monitor_machine_end(const struct monitor *monitor, char *text, size_t size)
 
 /* --- between the files of the monitor --------------------------------------------------------- */
 
-/*
- * The first stage of vmm/jail/stages.h. Frees the policy on failure. 0, or -errno with a message.
- */
-int monitor_confine(const struct monitor_config *config, struct err *err);
+/* The first stage of vmm/jail/stages.h. Warns if the host lacks what that needs. */
+void monitor_confine(void);
 
 /* Ends the sandbox gracefully (SIGTERM to the jobs, then power-off), or at once. */
 void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, const char *text);

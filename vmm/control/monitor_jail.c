@@ -4,14 +4,10 @@
 #include "vmm/control/monitor.h"
 #include "vmm/jail/stages.h"
 
-int monitor_confine(const struct monitor_config *config, struct err *err)
+void monitor_confine(void)
 {
 	struct err why = {.text = ""};
 
-	(void)config;
-	(void)err;
-	/* The launcher, which is there already, starts the commands. */
-	if (jail_enter_first(false, &why) < 0)
+	if (jail_enter_first(&why) < 0)
 		log_warning("the monitor is not confined: %s", why.text);
-	return 0;
 }

@@ -74,7 +74,7 @@ static int give_up_rights(struct err *err)
 	return jail_keep_capabilities(KEPT, err);
 }
 
-int jail_enter_first(bool commands, struct err *err)
+int jail_enter_first(struct err *err)
 {
 	int ret;
 
@@ -83,7 +83,7 @@ int jail_enter_first(bool commands, struct err *err)
 	/* Else the allocator counts processors when a thread is the ninth, by calls of no list. */
 	mallopt(M_ARENA_MAX, ARENAS);
 	ret = stay_private(err);
-	if (ret == 0 && !commands)
+	if (ret == 0)
 		ret = give_up_rights(err);
 	if (ret == 0)
 		ret = jail_filters_compile(err);

@@ -6,19 +6,17 @@
 #ifndef CORDON_JAIL_STAGES_H
 #define CORDON_JAIL_STAGES_H
 
-#include <stdbool.h>
-
 #include "vmm/base/err.h"
 
 /*
  * The first stage: before a snapshot, an image or anything else of a stranger's is parsed, and
- * before the process has a second thread. commands: it starts commands of the user's (--on-ask),
- * which keep the user's rights.
+ * before the process has a second thread. The launcher (launcher.h), which keeps the user's rights,
+ * is forked before.
  *
  * Threads that begin later make only the system calls of their list (vmm/jail/lists.h).
  *
  * 0, or -errno with a message.
  */
-int jail_enter_first(bool commands, struct err *err);
+int jail_enter_first(struct err *err);
 
 #endif
