@@ -27,6 +27,7 @@
 #include "vmm/files/client.h"
 #include "vmm/files/fuse.h"
 #include "vmm/files/lanes.h"
+#include "vmm/jail/launcher.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/console.h"
 #include "vmm/machine/device.h"
@@ -102,6 +103,13 @@ static const struct limit memory[] = {
 	 "unit.test_denials.long_names_are_cut"},
 	{"questions that are open", APPROVALS_MAX, COUNT, "denied",
 	 "unit.test_approvals.a_flood_of_questions_is_bounded"},
+	{"requests to the launcher under way", LAUNCHER_CALLS, COUNT,
+	 "refused; a monitor that sends more: the launcher ends",
+	 "unit.test_jail_launcher.calls_are_bounded"},
+	{"request to the launcher, or part of a reply", LAUNCHER_BYTES, BYTES, "the launcher ends",
+	 "unit.test_jail_launcher_attack.a_cut_message_ends_it"},
+	{"descriptors of a request to the launcher", LAUNCHER_FDS, COUNT, "the launcher ends",
+	 "unit.test_jail_launcher_attack.a_cut_message_ends_it"},
 	{"proposals that are open", PROPOSALS_MAX, COUNT, "refused",
 	 "unit.test_proposals.ten_thousand_proposals"},
 	{"checks of programs without a verdict", AGENT_CHECKS_MAX, COUNT, "denied",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/agent_channel_common.h"
@@ -55,18 +56,13 @@ static void begin(void)
 	ck_assert_int_eq(fs_create(&shares->fs, fake->host.loop, 1), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd),
 			 0);
+	ck_assert_int_eq(monitor_start_launcher(&monitor, &err), 0);
 	peer = (struct client){.monitor = &monitor, .fd = fd[0]};
 	peer_fd = fd[1];
 	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
 	agent_put32(fake->in + AGENT_HEADER_SIZE + AGENT_HELLO_AT_FEATURES, UINT32_MAX);
 	agent_channel_readable(fake->host.channel);
 	fake->out_length = 0;
-}
-
-static void free_added(struct monitor_added *added)
-{
-	fd_close(&added->fd);
-	free(added->host);
 }
 
 static void end(void)
@@ -77,7 +73,9 @@ static void end(void)
 	shares_close(shares);
 	fs_destroy(fs);
 	while (monitor.share.added_count > 0)
-		free_added(&monitor.share.added[--monitor.share.added_count]);
+		free(monitor.share.added[--monitor.share.added_count].host);
+	launcher_destroy(monitor.session.launcher);
+	json_decref(monitor.planted);
 	guard_destroy(monitor.session.guard);
 	close(peer.fd);
 	close(peer_fd);
@@ -249,6 +247,31 @@ START_TEST(an_agent_that_never_replies_keeps_no_share)
 }
 END_TEST
 
+/* With "/" at the end: a directory. */
+static void plant(const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	if (strchr(name, '/')) {
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+		return;
+	}
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, "ref: refs/heads/a\n", 18), 18);
+	close(fd);
+}
+
+static int clean(void)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "cd %s && rm -r HEAD objects refs", directory);
+	return system(command);
+}
+
 /* The guest could write there before its agent said that it did not mount the share. */
 START_TEST(what_was_served_is_searched_at_the_end)
 {
@@ -263,7 +286,15 @@ START_TEST(what_was_served_is_searched_at_the_end)
 	ck_assert_uint_eq(shares->count, 0);
 	ck_assert_uint_eq(in_policy(), 0);
 	ck_assert_uint_eq(monitor.share.added_count, 1);
-	ck_assert_str_eq(monitor.share.added[0].host, directory);
+	plant("HEAD");
+	plant("objects/");
+	plant("refs/");
+	monitor_search_shares(&monitor);
+	ck_assert_uint_eq(json_array_size(monitor.planted), 1);
+	ck_assert_ptr_nonnull(
+		strstr(json_string_value(json_array_get(monitor.planted, 0)), directory));
+	ck_assert_uint_eq(monitor.share.added_count, 0);
+	ck_assert_int_eq(clean(), 0);
 	end();
 }
 END_TEST

@@ -263,16 +263,23 @@ END_TEST
 
 START_TEST(a_launcher_that_ends_fails_its_calls)
 {
-	struct seen *seen = seen_new();
+	struct seen *seen = seen_new(), *after = seen_new();
 	int fd = start_script(seen, &hold);
 
 	ck_assert_int_gt(launcher_pid(launcher), 0);
+	/* The first two are not for it. */
 	ck_assert_int_eq(kill(launcher_pid(launcher), SIGTERM), 0);
+	ck_assert_int_eq(kill(launcher_pid(launcher), SIGHUP), 0);
+	ck_assert_int_eq(call(after, &look, NULL, 0, -1), 0);
+	wait_done(after);
+	ck_assert_int_eq(after->result, 0);
+	ck_assert_int_eq(kill(launcher_pid(launcher), SIGUSR1), 0);
 	wait_done(seen);
 	ck_assert_int_eq(seen->result, -EPIPE);
 	wait_all_gone(fd);
 	ck_assert_int_eq(launcher_pid(launcher), 0);
 	ck_assert_int_eq(call(seen, &look, NULL, 0, -1), -EPIPE);
+	free(after);
 	free(seen);
 }
 END_TEST

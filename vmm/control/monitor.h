@@ -29,7 +29,7 @@
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes kept of each output of a detached job */
 #define MONITOR_FLOWS_MAX  128	      /* live flows in a reply */
 #define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
-#define MONITOR_SERVICES   3	      /* requests of the launcher's table */
+#define MONITOR_SERVICES   4	      /* requests of the launcher's table */
 #define MONITOR_SHELLS_MAX 32	      /* shell sessions at a time */
 /* After SIGTERM, how long commands have to end unless the request says otherwise, and at most. */
 #define MONITOR_GRACE_NS     UINT64_C(10000000000)
@@ -145,11 +145,10 @@ struct monitor_share {
 	struct loop_timer timer;
 	char by[64], failure[512];
 	struct timespec since;
-	/* Writable ones that were ever added: they are searched when the sandbox ends. */
+	/* Writable ones that were ever added, which the launcher keeps and searches at the end. */
 	struct monitor_added {
-		char *host; /* its path, for messages */
-		int fd;	    /* O_PATH */
-		struct timespec since;
+		char *host; /* its path, for messages and the client */
+		struct launcher_call keep;
 	} added[FILES_SHARES_MAX];
 	unsigned added_count;
 };
@@ -282,9 +281,16 @@ void monitor_job_unlink(const struct monitor *monitor, unsigned number);
 int monitor_start_launcher(struct monitor *monitor, struct err *err);
 
 /*
- * Has the launcher search the writable shares for repositories that the guest may have planted, and
- * notes what it finds. Frees the list of shares that were added. At the end, while the guard
- * exists.
+ * Gives the launcher a directory (O_PATH, which stays the caller's) that a client shares from now
+ * on, to search it at the end for what appears there from `since` on. label: its path, for
+ * messages.
+ */
+void monitor_keep_added(struct monitor *monitor, int directory, const char *label,
+			const struct timespec *since);
+
+/*
+ * Has the launcher search the writable shares, also those, for repositories that the guest may have
+ * planted, and notes what it finds. At the end, while the guard exists.
  */
 void monitor_search_shares(struct monitor *monitor);
 

@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/monitor.h"
 #include "vmm/control/planted.h"
@@ -39,26 +40,57 @@ static int search_share(struct launcher_task *task, void *state, struct launcher
 	return 0;
 }
 
-struct search {
-	int64_t seconds, nanoseconds; /* since when */
-	char label[];		      /* what findings call the directory; not NUL-terminated */
+/* Directories that clients have shared, in the order in which they came. */
+struct kept {
+	unsigned count;
+	struct {
+		int fd;
+		struct timespec since;
+		char label[PATH_MAX]; /* what findings call it */
+	} directory[FILES_SHARES_MAX];
 };
 
-/* A directory that a client has shared: its descriptor. */
+struct keep {
+	int64_t seconds, nanoseconds; /* since when to search */
+	char label[];		      /* not NUL-terminated */
+};
+
+/* Its descriptor is kept here, so that the monitor need not have it. */
+static int keep_added(struct launcher_task *task, void *state, struct launcher_message *message)
+{
+	struct kept *kept = state;
+	size_t length = message->length - sizeof(struct keep);
+	struct stat status;
+	struct keep keep;
+
+	(void)task;
+	if (kept->count == FILES_SHARES_MAX)
+		return -ENOSPC;
+	if (fstat(message->fd[0], &status) < 0 || !S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	memcpy(&keep, message->bytes, sizeof(keep));
+	memcpy(kept->directory[kept->count].label, (const char *)message->bytes + sizeof(keep),
+	       length);
+	kept->directory[kept->count].label[length] = '\0';
+	kept->directory[kept->count].since =
+		(struct timespec){.tv_sec = keep.seconds, .tv_nsec = keep.nanoseconds};
+	kept->directory[kept->count++].fd = message->fd[0];
+	message->fd[0] = -1;
+	return 0;
+}
+
+/* The request is its place among those. */
 static int search_added(struct launcher_task *task, void *state, struct launcher_message *message)
 {
 	const struct planted_ops ops = {.report = send_finding, .arg = task};
-	char label[PATH_MAX];
-	size_t length = message->length - sizeof(struct search);
-	struct timespec since;
-	struct search search;
+	const struct kept *kept = state;
+	uint32_t at;
 
-	(void)state;
-	memcpy(&search, message->bytes, sizeof(search));
-	memcpy(label, (const char *)message->bytes + sizeof(search), length);
-	label[length] = '\0';
-	since = (struct timespec){.tv_sec = search.seconds, .tv_nsec = search.nanoseconds};
-	planted_find_in(message->fd[0], label, &since, &ops);
+	memcpy(&at, message->bytes, sizeof(at));
+	if (at >= kept->count)
+		return -EINVAL;
+	planted_find_in(kept->directory[at].fd, kept->directory[at].label,
+			&kept->directory[at].since, &ops);
 	return 0;
 }
 
@@ -69,11 +101,18 @@ static const struct launcher_request share_request = {
 	.run = search_share,
 };
 
+static const struct launcher_request keep_request = {
+	.name = "keep-added",
+	.least = sizeof(struct keep),
+	.most = sizeof(struct keep) + PATH_MAX - 1,
+	.fds = 1,
+	.run = keep_added,
+};
+
 static const struct launcher_request added_request = {
 	.name = "search-added",
-	.least = sizeof(struct search),
-	.most = sizeof(struct search) + PATH_MAX - 1,
-	.fds = 1,
+	.least = sizeof(uint32_t),
+	.most = sizeof(uint32_t),
 	.run = search_added,
 };
 
@@ -81,6 +120,7 @@ static const struct launcher_request added_request = {
 
 int monitor_start_launcher(struct monitor *monitor, struct err *err)
 {
+	static struct kept kept; /* only the launcher's is ever filled */
 	const char *on_ask = monitor->config->sandbox.on_ask;
 	const struct launcher_config config = {.service = monitor->service,
 					       .services = MONITOR_SERVICES};
@@ -88,7 +128,8 @@ int monitor_start_launcher(struct monitor *monitor, struct err *err)
 	monitor->service[0] =
 		(struct launcher_service){&approval_command_request, (char *)(uintptr_t)on_ask};
 	monitor->service[1] = (struct launcher_service){&share_request, monitor};
-	monitor->service[2] = (struct launcher_service){&added_request, NULL};
+	monitor->service[2] = (struct launcher_service){&keep_request, &kept};
+	monitor->service[3] = (struct launcher_service){&added_request, &kept};
 	return launcher_start(&monitor->session.launcher, monitor->session.loop, &config, err);
 }
 
@@ -117,7 +158,38 @@ static void tell(void *arg, struct launcher_message *message)
 static void is_done(void *arg, int result)
 {
 	(void)arg;
-	(void)result;
+	if (result < 0)
+		log_warning("a share is not searched for planted repositories: %s",
+			    strerror(-result));
+}
+
+/* It lies in the monitor until the launcher's reply, which may come with the end only. */
+void monitor_keep_added(struct monitor *monitor, int directory, const char *label,
+			const struct timespec *since)
+{
+	const struct keep keep = {.seconds = since->tv_sec, .nanoseconds = since->tv_nsec};
+	size_t length = min_u64(strlen(label), PATH_MAX - 1);
+	char bytes[sizeof(keep) + PATH_MAX];
+	const struct launcher_message message = {
+		.bytes = bytes, .length = sizeof(keep) + length, .fd = {directory}, .fds = 1};
+	struct monitor_added *added = &monitor->share.added[monitor->share.added_count];
+	int ret;
+
+	if (monitor->share.added_count == FILES_SHARES_MAX)
+		return;
+	added->host = strdup(label);
+	memcpy(bytes, &keep, sizeof(keep));
+	memcpy(bytes + sizeof(keep), label, length);
+	added->keep = (struct launcher_call){.done = is_done};
+	ret = added->host ? launcher_call(monitor->session.launcher, &added->keep, &keep_request,
+					  &message)
+			  : -ENOMEM;
+	if (ret == 0) {
+		monitor->share.added_count++;
+		return;
+	}
+	free(added->host);
+	is_done(NULL, ret);
 }
 
 static void search(struct monitor *monitor, const struct launcher_request *request,
@@ -129,22 +201,7 @@ static void search(struct monitor *monitor, const struct launcher_request *reque
 	if (ret == 0)
 		ret = launcher_wait(monitor->session.launcher, &call, SEARCH_MS);
 	if (ret < 0)
-		log_warning("a share was not searched for planted repositories: %s",
-			    strerror(-ret));
-}
-
-static void search_in_added(struct monitor *monitor, const struct monitor_added *added)
-{
-	const struct search at = {.seconds = added->since.tv_sec,
-				  .nanoseconds = added->since.tv_nsec};
-	size_t length = min_u64(strlen(added->host), PATH_MAX - 1);
-	char bytes[sizeof(at) + PATH_MAX];
-	const struct launcher_message message = {
-		.bytes = bytes, .length = sizeof(at) + length, .fd = {added->fd}, .fds = 1};
-
-	memcpy(bytes, &at, sizeof(at));
-	memcpy(bytes + sizeof(at), added->host, length);
-	search(monitor, &added_request, &message);
+		is_done(NULL, ret);
 }
 
 struct in_policy {
@@ -165,14 +222,15 @@ static void search_in_share(void *arg, const struct policy_share *share)
 void monitor_search_shares(struct monitor *monitor)
 {
 	struct in_policy place = {.monitor = monitor};
-	struct monitor_added *added = monitor->share.added;
 	struct guard *guard = monitor->session.guard;
+	uint32_t at;
+	const struct launcher_message message = {.bytes = &at, .length = sizeof(at)};
 
 	if (guard && (monitor->session.sandbox.is_ready || monitor->config->brief))
 		guard_each_share(guard, search_in_share, &place);
-	for (; monitor->share.added_count > 0; monitor->share.added_count--, added++) {
-		search_in_added(monitor, added);
-		fd_close(&added->fd);
-		free(added->host);
+	for (at = 0; at < monitor->share.added_count; at++) {
+		search(monitor, &added_request, &message);
+		free(monitor->share.added[at].host);
 	}
+	monitor->share.added_count = 0;
 }

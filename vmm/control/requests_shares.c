@@ -170,17 +170,13 @@ static void withdrawn(void *arg, const char *failure)
 }
 
 /* From now on the guest can write there, whether its agent says that it mounts it or not. */
-static void remember(struct monitor_share *change)
+static void remember(struct monitor *monitor)
 {
-	unsigned at = change->added_count;
+	const struct monitor_share *change = &monitor->share;
 
-	if (change->link->share.read_only || at == FILES_SHARES_MAX)
-		return;
-	change->added[at].host = strdup(change->link->host);
-	change->added[at].since = change->since;
-	change->added[at].fd = fcntl(change->link->share.root_fd, F_DUPFD_CLOEXEC, 0);
-	if (change->added[at].host)
-		change->added_count++;
+	if (!change->link->share.read_only)
+		monitor_keep_added(monitor, change->link->share.root_fd, change->link->host,
+				   &change->since);
 }
 
 static void mounted(struct monitor *monitor, int error)
@@ -206,7 +202,7 @@ static void served(void *arg, const char *failure)
 		undo(monitor, failure);
 		return;
 	}
-	remember(&monitor->share);
+	remember(monitor);
 	ask_agent(monitor);
 }
 

@@ -71,7 +71,7 @@ static int receive(struct launcher *launcher)
 		return 0;
 	if (ret <= 0 || head->id >= LAUNCHER_CALLS || !launcher->slot[head->id].used) {
 		launcher_message_close(&message);
-		log_warning("the process that starts commands for the sandbox has ended");
+		log_warning("the launcher has ended: what it would do for the sandbox fails");
 		lose(launcher);
 		return 0;
 	}
@@ -140,9 +140,13 @@ int launcher_call(struct launcher *launcher, struct launcher_call *call,
 		  const struct launcher_request *request, const struct launcher_message *message)
 {
 	struct launcher_head head = {.kind = LAUNCHER_CALL};
-	int service = find_service(launcher, request), slot = find_slot(launcher), ret;
+	int service, slot, ret;
 
 	call->slot = 0;
+	if (!launcher)
+		return -EPIPE;
+	service = find_service(launcher, request);
+	slot = find_slot(launcher);
 	if (service < 0 || slot < 0)
 		return service < 0 ? service : slot;
 	if (launcher->source.fd < 0)
@@ -233,16 +237,23 @@ pid_t launcher_pid(const struct launcher *launcher)
 	return launcher->source.fd >= 0 ? launcher->pid : 0;
 }
 
-/* Waits until it has closed its end of the socket. */
-static bool wait_for_end(const struct launcher *launcher)
+/* Waits until it has closed its end of the socket. Replies are dropped: it may wait for room. */
+static bool wait_for_end(struct launcher *launcher)
 {
 	const uint64_t end = loop_now_ns() + END_MS * UINT64_C(1000000);
-	struct pollfd fd = {.fd = launcher->source.fd, .events = 0};
+	struct pollfd fd = {.fd = launcher->source.fd, .events = POLLIN};
+	struct launcher_message message;
 	uint64_t now;
+	int ret;
 
-	while ((now = loop_now_ns()) < end)
-		if (poll(&fd, 1, (int)((end - now) / 1000000) + 1) > 0)
+	while ((now = loop_now_ns()) < end) {
+		if (poll(&fd, 1, (int)((end - now) / 1000000) + 1) <= 0)
+			continue;
+		ret = launcher_receive(fd.fd, &launcher->packet, &message, MSG_DONTWAIT);
+		launcher_message_close(&message);
+		if (ret <= 0 && ret != -EAGAIN)
 			return true;
+	}
 	return false;
 }
 

@@ -90,7 +90,8 @@ int launcher_start(struct launcher **out, struct loop *loop, const struct launch
 /*
  * Sends a request: bytes, and descriptors, which stay the caller's. In the loop's thread or with
  * the device lock held; never waits, never calls back before it returns. 0 or -errno; -EBUSY: too
- * many are under way; -ENOENT: the table lacks it; -EPIPE: the launcher is gone.
+ * many are under way; -ENOENT: the table lacks it; -EPIPE: the launcher is gone,
+ * or NULL.
  */
 int launcher_call(struct launcher *launcher, struct launcher_call *call,
 		  const struct launcher_request *request, const struct launcher_message *message);

@@ -15,6 +15,8 @@
 #include "vmm/base/fd.h"
 #include "vmm/jail/launcher_internal.h"
 
+#define END_SIGNAL SIGUSR1
+
 struct launcher_task {
 	bool active;
 	uint32_t id;
@@ -155,20 +157,20 @@ static void on_signal(int number)
 	ending = 1;
 }
 
-/* They are delivered only while the process waits. */
+/*
+ * Of the signals that can be blocked only the one for the monitor's end counts, and only while the
+ * process waits. A SIGTERM to a whole group or service is for the monitor, which may need the
+ * launcher until its end.
+ */
 static void take_signals(void)
 {
-	static const int number[] = {SIGTERM, SIGHUP, SIGINT};
 	struct sigaction act = {.sa_handler = on_signal};
 	sigset_t all;
-	unsigned i;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	for (i = 1; i < NSIG; i++)
-		signal((int)i, SIG_DFL);
-	for (i = 0; i < sizeof(number) / sizeof(number[0]); i++)
-		sigaction(number[i], &act, NULL);
+	sigaction(END_SIGNAL, &act, NULL);
+	prctl(PR_SET_PDEATHSIG, END_SIGNAL);
 }
 
 /* The lowest descriptor that stays and is at least `from`; ~0u: none. */
@@ -211,13 +213,14 @@ static void wait_for_events(void)
 {
 	struct pollfd fd[1 + LAUNCHER_CALLS] = {{.fd = self.fd, .events = POLLIN}};
 	unsigned i;
-	sigset_t none;
+	sigset_t others;
 
 	for (i = 0; i < LAUNCHER_CALLS; i++)
 		fd[1 + i] = (struct pollfd){.fd = self.task[i].pid > 0 ? self.task[i].pid_fd : -1,
 					    .events = POLLIN};
-	sigemptyset(&none);
-	if (ppoll(fd, 1 + LAUNCHER_CALLS, NULL, &none) < 0) {
+	sigfillset(&others);
+	sigdelset(&others, END_SIGNAL);
+	if (ppoll(fd, 1 + LAUNCHER_CALLS, NULL, &others) < 0) {
 		if (errno != EINTR)
 			end();
 		return;
@@ -239,7 +242,6 @@ void launcher_serve(int fd, pid_t monitor, const struct launcher_config *config)
 	take_signals();
 	/* ^C at the terminal concerns the monitor, which may go on. */
 	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	close_others();
 	if (getppid() != monitor)
 		end();
