@@ -29,7 +29,7 @@
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes kept of each output of a detached job */
 #define MONITOR_FLOWS_MAX  128	      /* live flows in a reply */
 #define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
-#define MONITOR_SERVICES   4	      /* requests of the launcher's table */
+#define MONITOR_SERVICES   6	      /* requests of the launcher's table */
 #define MONITOR_SHELLS_MAX 32	      /* shell sessions at a time */
 /* After SIGTERM, how long commands have to end unless the request says otherwise, and at most. */
 #define MONITOR_GRACE_NS     UINT64_C(10000000000)

@@ -12,6 +12,7 @@
 #include "vmm/control/monitor.h"
 #include "vmm/control/planted.h"
 #include "vmm/sandbox/approval_command.h"
+#include "vmm/sandbox/shares_process.h"
 
 /* Beyond what a search takes at most, for a busy host. */
 #define SEARCH_MS (PLANTED_MS_MAX + 2000)
@@ -130,6 +131,8 @@ int monitor_start_launcher(struct monitor *monitor, struct err *err)
 	monitor->service[1] = (struct launcher_service){&share_request, monitor};
 	monitor->service[2] = (struct launcher_service){&keep_request, &kept};
 	monitor->service[3] = (struct launcher_service){&added_request, &kept};
+	monitor->service[4] = (struct launcher_service){&shares_process_first, NULL};
+	monitor->service[5] = (struct launcher_service){&shares_process_next, NULL};
 	return launcher_start(&monitor->session.launcher, monitor->session.loop, &config, err);
 }
 

@@ -24,6 +24,17 @@
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+static void kill_server(struct files_client *client)
+{
+	void *process = client->process;
+
+	client->process = NULL;
+	if (client->pid > 0)
+		kill(client->pid, SIGKILL);
+	else if (process)
+		client->kill_process(process);
+}
+
 static void tell(struct files_client *client, const int *status)
 {
 	char text[64] = "it has closed its socket";
@@ -79,8 +90,8 @@ void files_client_end(struct files_client *client, const char *fault)
 	 * A server that ends has a status to tell; one that does not end although its socket is
 	 * closed is killed a second later.
 	 */
-	if (client->pid > 0 && fault)
-		kill(client->pid, SIGKILL);
+	if (fault)
+		kill_server(client);
 	loop_defer(client->loop, &client->end);
 }
 
@@ -104,8 +115,7 @@ void files_client_destroy(struct files_client *client)
 
 	if (!client)
 		return;
-	if (client->pid > 0)
-		kill(client->pid, SIGKILL);
+	kill_server(client);
 	if (client->socket.fd >= 0 && !client->fault)
 		files_client_hear(client, LAST);
 	if (client->leads)
@@ -121,6 +131,10 @@ void files_client_destroy(struct files_client *client)
 	if (client->pid > 0) {
 		poll(&gone, 1, END_MS);
 		waitpid(client->pid, NULL, WNOHANG);
+	} else if (client->kill_process && client->socket.fd >= 0) {
+		/* Its end of the socket is closed as it ends. */
+		gone = (struct pollfd){.fd = client->socket.fd};
+		poll(&gone, 1, END_MS);
 	}
 	fd_close(&client->exited.fd);
 	fd_close(&client->socket.fd);
@@ -210,7 +224,9 @@ int files_client_create(struct files_client **out, struct loop *loop,
 			const struct files_client_config *config, struct err *err)
 {
 	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+	const struct files_client_starter *starter = config->starter;
 	int pair[2] = {-1, -1}, pass[2] = {-1, -1}, fds[3], ret = 0;
+	void *process = NULL;
 	pid_t pid = 0;
 
 	*out = NULL;
@@ -220,7 +236,9 @@ int files_client_create(struct files_client **out, struct loop *loop,
 	fds[0] = pair[1];
 	fds[1] = pass[1];
 	fds[2] = config->old ? config->old->pass_fd : -1;
-	if (ret == 0)
+	if (ret == 0 && starter)
+		ret = starter->start(starter->arg, fds, fds[2] < 0 ? 2 : 3, &process);
+	else if (ret == 0)
 		ret = spawn_self(&pid, config->program, FILES_CLIENT_PROGRAM, fds,
 				 fds[2] < 0 ? 2 : 3);
 	fd_close(&pair[1]);
@@ -231,9 +249,14 @@ int files_client_create(struct files_client **out, struct loop *loop,
 		return err_code(err, -ret, "the file server can't be started");
 	}
 	ret = files_client_attach(out, loop, pair[0], pid, config, err);
-	if (ret == 0)
-		(*out)->pass_fd = pass[0];
-	else
+	if (ret < 0) {
+		if (process)
+			starter->kill(process);
 		fd_close(&pass[0]);
-	return ret;
+		return ret;
+	}
+	(*out)->pass_fd = pass[0];
+	(*out)->process = process;
+	(*out)->kill_process = starter ? starter->kill : NULL;
+	return 0;
 }

@@ -79,6 +79,16 @@ struct files_client_ops {
 	void (*withdrawn)(void *arg, unsigned slot);
 };
 
+/* Starts a server's process on behalf of this one, which may not start any (vmm/jail/launcher.h).
+ */
+struct files_client_starter {
+	/* As spawn_self() with FILES_CLIENT_PROGRAM: fd stay the caller's. 0 or -errno. */
+	int (*start)(void *arg, const int *fd, unsigned count, void **process);
+	/* Kills it, and frees what start() has made: once. May return before it has ended. */
+	void (*kill)(void *process);
+	void *arg;
+};
+
 struct files_client_config {
 	/*
 	 * Its policy decides in the server, and its log gets the reports of that
@@ -98,6 +108,8 @@ struct files_client_config {
 	 * files_client_lead() the guard, which is the same, stays with that one. Or NULL.
 	 */
 	struct files_client *old;
+	const struct files_client_starter
+		*starter;    /* need not outlive the call; NULL: this process */
 	const char *program; /* for tests: another program's path; NULL: this one */
 };
 

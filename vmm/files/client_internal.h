@@ -32,10 +32,12 @@ struct files_client {
 	uint64_t policy; /* number of the policy that it was given last */
 
 	/* The end. */
-	pid_t pid;	      /* 0: no child, or reaped */
-	const char *fault;    /* why it was killed; NULL: it ended by itself */
-	bool ending;	      /* killed: nothing is sent any more */
-	struct loop_task end; /* tells the owner of the requests under way */
+	pid_t pid;     /* 0: no child, or reaped */
+	void *process; /* that kill_process() ends; NULL: none, or it was called */
+	void (*kill_process)(void *process); /* NULL: it is a child, or another one's */
+	const char *fault;		     /* why it was killed; NULL: it ended by itself */
+	bool ending;			     /* killed: nothing is sent any more */
+	struct loop_task end;		     /* tells the owner of the requests under way */
 	struct loop_source exited;
 	struct loop_timer patience; /* for messages in effect; for the end of the process */
 

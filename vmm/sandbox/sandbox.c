@@ -246,6 +246,7 @@ static int connect_shares(struct sandbox *sandbox, struct loop *loop, struct err
 
 	if (ret < 0)
 		return ret;
+	sandbox->shares.launcher = sandbox->config.launcher;
 	return shares_connect(&sandbox->shares, loop, sandbox->machine.devices.fs,
 			      sandbox->config.guard, sandbox->questions, saved, files_died, sandbox,
 			      err);

@@ -29,6 +29,7 @@ struct approvals;
 struct file_checks;
 struct fs;
 struct guard;
+struct launcher;
 struct pack;
 struct unpack;
 
@@ -56,6 +57,11 @@ struct shares {
 	struct file_checks *checks;  /* what operators decide about */
 	struct approvals *questions;
 	struct guard *guard;
+	/*
+	 * Starts the servers of shares_replace() (shares_process.h); NULL: this process does. The
+	 * owner's.
+	 */
+	struct launcher *launcher;
 	void (*died)(void *arg, const char *why);
 	void *arg;
 	/* While another server is to take over. */

@@ -14,8 +14,12 @@ int shares_link(struct share_link **out, const struct policy_share *from, const 
 		struct guard *guard, struct err *err);
 void shares_link_free(struct share_link *link);
 
-/* shares_server.c: a server of the present list, in place of old's, which may be NULL. */
+/*
+ * shares_server.c: a server of the present list, in place of old's, which may be NULL. starter: as
+ * that of files_client_create().
+ */
 int shares_start_server(struct shares *shares, struct files_client **out, struct files_client *old,
+			const struct files_client_starter *starter,
 			const struct files_client_ops *ops, struct err *err);
 /* Makes it the one that the device has, in place of the present one. 0 or -errno. */
 int shares_hand_over(struct shares *shares, struct files_client *next);

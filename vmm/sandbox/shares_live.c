@@ -11,6 +11,7 @@
 #include "vmm/files/client.h"
 #include "vmm/policy/policy.h"
 #include "vmm/sandbox/shares_internal.h"
+#include "vmm/sandbox/shares_process.h"
 
 #define LOOK_NS 1000000u
 
@@ -178,6 +179,7 @@ static void look(void *arg)
 int shares_replace(struct shares *shares, void (*done)(void *arg, const char *failure), void *arg,
 		   struct err *err)
 {
+	const struct files_client_starter starter = shares_process_starter(shares->launcher);
 	struct shares_change *change = &shares->change;
 	int ret;
 
@@ -188,7 +190,8 @@ int shares_replace(struct shares *shares, void (*done)(void *arg, const char *fa
 		.done = done,
 		.arg = arg,
 	};
-	ret = shares_start_server(shares, &change->next, shares->client, &next_ops, err);
+	ret = shares_start_server(shares, &change->next, shares->client,
+				  shares->launcher ? &starter : NULL, &next_ops, err);
 	if (ret < 0) {
 		files_client_destroy(change->next);
 		change->next = NULL;

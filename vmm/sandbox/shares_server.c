@@ -303,9 +303,11 @@ static struct limits_made limits_now(struct guard *guard)
 }
 
 int shares_start_server(struct shares *shares, struct files_client **out, struct files_client *old,
+			const struct files_client_starter *starter,
 			const struct files_client_ops *ops, struct err *err)
 {
 	const struct limits_made limits = limits_now(shares->guard);
+	const struct share_link *link;
 	const struct files_client_config config = {
 		.guard = shares->guard,
 		.bytes_max = limits.bytes,
@@ -313,15 +315,13 @@ int shares_start_server(struct shares *shares, struct files_client **out, struct
 		.ops = ops,
 		.arg = shares,
 		.old = old,
+		.starter = starter,
 	};
 	unsigned i;
 	int ret = files_client_create(out, shares->loop, &config, err);
 
-	if (ret < 0)
-		return ret;
 	for (i = 0; ret == 0 && i < link_count(shares); i++) {
-		const struct share_link *link = link_at(shares, i);
-
+		link = link_at(shares, i);
 		ret = files_client_add(*out, link->number, &link->share, link->cache);
 		if (ret < 0)
 			err_code(err, -ret, "share %s", link->host);
@@ -359,7 +359,7 @@ int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, stru
 	}
 	if (open_checks(shares) < 0)
 		return err_code(err, ENOMEM, "the file server");
-	ret = shares_start_server(shares, &shares->client, NULL, &client_ops, err);
+	ret = shares_start_server(shares, &shares->client, NULL, NULL, &client_ops, err);
 	if (ret < 0)
 		return ret;
 	ret = has_session ? files_client_restore(shares->client, &session) : 0;
