@@ -177,6 +177,14 @@ def test_share_live_requests():
         call("resume", "box").expect(0)
         share(f"{top()}:/data").expect(0)
         execute("box", "cat", "/data/file").expect(0, b"text\n")
+        # A link that the guest has made stays one when the share is gone, and what is saved does not follow it.
+        os.makedirs(work("other"))
+        execute("box", "ln", "-s", work("other"), "/data/away").expect(0)
+        for _i in range(2):
+            assert ask(client, op="policy")["writable"] == [top()]
+            call("snapshot", "box", os.path.join(top(), "away/snap")).expect_error("away/snap", "symbolic link")
+            call("unshare", "box", "/data")
+        assert os.listdir(work("other")) == []
 
 
 @limit(600)
