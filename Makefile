@@ -57,11 +57,18 @@ PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 STRICT := WERROR=$(or $(WERROR),1)
 comma  := ,
 
+# A monitor with a device that does what the guest says (tests/attack/broken.h), for `make attack` alone.
+ATTACK ?=
+ifeq ($(ATTACK),1)
+CFLAGS_ALL += -DCORDON_ATTACK
+endif
+
 # What is linked: objects before the archives that they need, in whatever order rules name them.
 INPUTS = $(filter %.o,$^) $(filter %.a,$^)
 
 MAIN_SRC := vmm/main.c
-LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c devices/*/*.c boot/*.c))
+LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c devices/*/*.c boot/*.c)) \
+	$(if $(filter 1,$(ATTACK)),tests/attack/broken.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libcordon.a
@@ -94,6 +101,7 @@ help:
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
 	@echo "make fault     the unit tests with calls that fail: memory, descriptors, disks, EINTR, parts"
+	@echo "make attack    what a broken device could do with the monitor: nothing, and what without its confinement"
 	@echo "make lint      -Werror, formatting, static analysis, include directions, spelling"
 	@echo "make limits    docs/limits.md, from the constants"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
@@ -329,6 +337,19 @@ fuzz: fuzz-build
 		$$target -max_total_time=$(FUZZ_SECONDS) $(BUILD)/fuzz-corpus/$$name \
 			$$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; \
 	done
+
+# Attacks from a broken device, each with its twin in a monitor that is not confined.
+.PHONY: attack
+attack: deps
+	@$(MAKE) --no-print-directory guest
+	@$(MAKE) --no-print-directory BUILD=build/attack ATTACK=1 program build/attack/attack.elf
+	@pytest tests/attack
+
+$(BUILD)/attack.elf: tests/attack/guest.c tests/attack/broken.h Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CSTD) $(WARNINGS) -O1 -ffreestanding -fno-stack-protector -fno-pic -no-pie -mgeneral-regs-only -mno-red-zone \
+		-nostdlib -static -Wl,-Ttext-segment=0x200000,-e,entry,--build-id=none,-z,noexecstack -o $@ $<
 
 FAULT_MOST ?= 10
 .PHONY: fault fault-build

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#ifdef CORDON_ATTACK
+#include "tests/attack/broken.h"
+#endif
 
 static void doorbell_ready(void *arg, uint32_t events)
 {
@@ -198,7 +201,13 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 		ret = create_disks(devices, queues->disk, err);
 	if (ret == 0)
 		ret = create_fs(devices, queues->fs, err);
-	return ret == 0 ? create_balloon(devices, err) : ret;
+	if (ret == 0)
+		ret = create_balloon(devices, err);
+#ifdef CORDON_ATTACK
+	if (ret == 0)
+		ret = broken_add(vm, err);
+#endif
+	return ret;
 }
 
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
