@@ -345,11 +345,12 @@ attack: deps
 	@$(MAKE) --no-print-directory BUILD=build/attack ATTACK=1 program build/attack/attack.elf
 	@pytest tests/attack
 
-$(BUILD)/attack.elf: tests/attack/guest.c tests/attack/broken.h Makefile
+ATTACK_SRC := $(filter-out tests/attack/broken.c,$(wildcard tests/attack/*.c))
+$(BUILD)/attack.elf: $(ATTACK_SRC) $(wildcard tests/attack/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CSTD) $(WARNINGS) -O1 -ffreestanding -fno-stack-protector -fno-pic -no-pie -mgeneral-regs-only -mno-red-zone \
-		-nostdlib -static -Wl,-Ttext-segment=0x200000,-e,entry,--build-id=none,-z,noexecstack -o $@ $<
+		-nostdlib -static -Wl,-Ttext-segment=0x200000,-e,entry,--build-id=none,-z,noexecstack -o $@ $(ATTACK_SRC)
 
 FAULT_MOST ?= 10
 .PHONY: fault fault-build

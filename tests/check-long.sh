@@ -33,6 +33,7 @@ part() {
 part check env CORDON_TEST_WHOLE=1 make check
 part race env CK_DEFAULT_TIMEOUT=36000 CORDON_TEST_RACE_ROUNDS=2000000 build/tests/unit/test_fs_race
 part lint make lint
+part attack make attack
 part tsan make tsan
 part fault make BUILD=build/asan SANITIZE=1 fault FAULT_MOST="${FAULT_MOST:-100}"
 part fuzz make fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"

@@ -8,7 +8,7 @@
 
 #include "vmm/base/fd.h"
 #ifdef CORDON_ATTACK
-#include "tests/attack/broken.h"
+int broken_add(struct vm *vm, struct err *err); /* tests/attack/broken.h */
 #endif
 
 static void doorbell_ready(void *arg, uint32_t events)
