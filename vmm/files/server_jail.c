@@ -21,7 +21,7 @@
 /*
  * No mount namespace: in another one than the host's, a directory that the host has mounted
  * something on could be removed, and the kernel would unmount that. No user namespace: all other
- * users' files would seem to be nobody's in it, while the guest may be shown whose they are.
+ * users' files would seem to belong to no user in it, while the guest may be shown whose they are.
  */
 int files_isolate(struct err *err)
 {
