@@ -29,6 +29,8 @@ static void begin(struct fuzz_script *script)
 	disk.features = fuzz_below(script, 2) ? FAKE_DISK_F_FLUSH : 0;
 	if (!fuzz_rarely(script, 8))
 		disk.features |= FAKE_DISK_F_DISCARD | FAKE_DISK_F_WRITE_ZEROES;
+	if (!fuzz_rarely(script, 8))
+		disk.features |= FAKE_F_INDIRECT_DESC;
 	image = fuzz_below(script, 2);
 	if (image)
 		fake_disk_image(&disk, SECTORS * DISK_SECTOR);
@@ -119,7 +121,8 @@ static void anything(struct fuzz_script *script)
 	if (!fuzz_rarely(script, 8) && count < ARRAY_SIZE(segment))
 		segment[count++] =
 			(struct fake_segment){fake_guest_alloc(&disk.guest, 1, 1), 1, true};
-	if (fuzz_below(script, 2))
+	/* Without the feature an indirect table breaks the ring: no chain comes back then. */
+	if ((disk.features & FAKE_F_INDIRECT_DESC) && fuzz_below(script, 2))
 		fake_queue_add_indirect(queue, segment, count);
 	else
 		fake_queue_add(queue, segment, count);
