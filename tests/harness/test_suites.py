@@ -13,7 +13,7 @@ CHECK = "echo '100%: Checks: 3, Failures: 0, Errors: 0'"
 
 def run(tmp_path, suite, script, files=()):
     """Run a suite of one program, in a tree of its own. Returns the exit status and the lines."""
-    for name in ("run-all.py", "closing.py"):
+    for name in ("run-all.py", "closing.py", "lock_watch.py"):
         os.makedirs(tmp_path / "tests" / suite, exist_ok=True)
         shutil.copy(os.path.join(TESTS, name), tmp_path / "tests")
     name = "fuzz_x" if suite == "fuzz" else "test_x"

@@ -192,6 +192,8 @@ static int starts_a_thread(void)
 
 	attempt_result =
 		pthread_create(&thread, NULL, (void *(*)(void *))(uintptr_t)pthread_self, NULL);
+	if (attempt_result == 0)
+		pthread_join(thread, NULL);
 	return DONE;
 }
 
