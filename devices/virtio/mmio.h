@@ -29,6 +29,13 @@ struct virtio_mmio {
 	uint32_t config_generation;
 	atomic_uint interrupt_status;
 	struct virtqueue_config queue[VIRTIO_DEVICE_QUEUES];
+	/*
+	 * Rings a doorbell for the driver, which may fill its rings before it sets DRIVER_OK: the
+	 * device works in the event loop, not in the thread of the vCPU. NULL: it is notified at
+	 * once.
+	 */
+	void (*ring)(void *arg, unsigned queue);
+	void *ring_arg;
 };
 
 /* Register accesses; the caller holds the device lock, but for write_unlocked. */

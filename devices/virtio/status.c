@@ -122,6 +122,21 @@ int virtio_status_activate_device(struct virtio_mmio *mmio, struct err *err)
 	return 0;
 }
 
+/* The driver may have filled its rings before it could ring a doorbell. */
+static void notify_early(struct virtio_mmio *mmio, unsigned queue)
+{
+	struct virtio_device *device = mmio->device;
+
+	if (!virtqueue_active(&device->queue[queue]))
+		return;
+	if (!device->ops->doorbell && !virtqueue_has_chain(&device->queue[queue]))
+		return;
+	if (mmio->ring)
+		mmio->ring(mmio->ring_arg, queue);
+	else
+		device->ops->notify(device, queue);
+}
+
 static void activate(struct virtio_mmio *mmio)
 {
 	struct virtio_device *device = mmio->device;
@@ -137,11 +152,8 @@ static void activate(struct virtio_mmio *mmio)
 	}
 	if (device->driver_ok_ns == 0)
 		device->driver_ok_ns = loop_now_ns();
-	/* The driver may have filled its rings before it could ring a doorbell. */
 	for (i = 0; i < device->queue_count; i++)
-		if (virtqueue_active(&device->queue[i]) &&
-		    (device->ops->doorbell || virtqueue_has_chain(&device->queue[i])))
-			device->ops->notify(device, i);
+		notify_early(mmio, i);
 }
 
 /* All valid transitions; others are ignored. Writing 0 always resets. */

@@ -213,9 +213,41 @@ START_TEST(what_was_offered_before_driver_ok_is_seen)
 }
 END_TEST
 
+static unsigned rung[QUEUES];
+
+static void ring(void *arg, unsigned queue)
+{
+	ck_assert_ptr_eq(arg, &guest);
+	rung[queue]++;
+}
+
+/* A vCPU's thread writes DRIVER_OK: the device's work is for the event loop. */
+START_TEST(what_was_offered_before_driver_ok_rings_a_doorbell)
+{
+	uint64_t buffer;
+
+	begin();
+	guest.mmio.ring = ring;
+	guest.mmio.ring_arg = &guest;
+	ck_assert(fake_guest_negotiate(&guest, 0));
+	fake_guest_set_queue(&guest, 0, 0);
+	fake_guest_set_queue(&guest, 1, 0);
+	buffer = fake_guest_alloc(&guest, 16, 16);
+	fake_queue_add_one(&guest.queue[1], buffer, 16, true);
+	fake_add_status(&guest, OK);
+	ck_assert_uint_eq(dev.notified[0] + dev.notified[1], 0);
+	ck_assert_uint_eq(rung[0], 0);
+	ck_assert_uint_eq(rung[1], 1);
+	virtio_mmio_notify(&guest.mmio, 1);
+	ck_assert_uint_eq(dev.notified[1], 1);
+	end();
+}
+END_TEST
+
 UNIT_MAIN("mmio_queues", queue_sel_out_of_range,
 	  queues_are_written_only_between_features_ok_and_driver_ok, a_ready_queue_does_not_change,
 	  an_active_queue_is_frozen, addresses_have_two_halves_in_any_order,
 	  queues_that_are_not_ready_stay_inactive, a_queue_that_is_wrong_needs_a_reset,
 	  a_device_that_cannot_start_needs_a_reset, doorbells_reach_active_queues_only,
-	  what_was_offered_before_driver_ok_is_seen)
+	  what_was_offered_before_driver_ok_is_seen,
+	  what_was_offered_before_driver_ok_rings_a_doorbell)

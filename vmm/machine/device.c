@@ -43,6 +43,13 @@ static int connect_doorbell(struct machine_devices *devices, struct machine_virt
 				   doorbell->fd, err);
 }
 
+static void ring_doorbell(void *arg, unsigned queue)
+{
+	const struct machine_virtio *virtio = arg;
+
+	fd_notify(virtio->doorbell[queue].fd);
+}
+
 /* Puts a device into the next slot: register window, interrupt; not yet its doorbells. */
 static int attach_quiet(struct machine_devices *devices, struct virtio_device *device,
 			struct err *err)
@@ -78,6 +85,8 @@ static int attach(struct machine_devices *devices, struct virtio_device *device,
 		return ret;
 	for (queue = 0; ret == 0 && queue < device->queue_count; queue++)
 		ret = connect_doorbell(devices, virtio, queue, err);
+	virtio->mmio.ring_arg = virtio;
+	virtio->mmio.ring = ring_doorbell;
 	return ret;
 }
 
