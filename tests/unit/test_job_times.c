@@ -2,6 +2,7 @@
 /* Times of a detached command's output. */
 #include "vmm/control/job_times.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@ static int fd;
 
 static void begin(void)
 {
-	fd = memfd_create("times", MFD_CLOEXEC);
+	fd = memfd_create("times", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	ck_assert_int_ge(fd, 0);
 	job_times_init(&times, fd);
 }
@@ -138,5 +139,21 @@ START_TEST(a_file_that_cannot_be_written_ends_the_notes)
 }
 END_TEST
 
+/* A full disk: what comes afterwards must not seem older than it is. */
+START_TEST(a_file_that_can_not_grow_tells_nothing)
+{
+	begin();
+	note(NOW, 0, 0);
+	ck_assert_int_eq(found(NOW + 100), INT64_MAX);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	note(NOW + 100, 40, 0);
+	ck_assert_int_eq(found(NOW + 100), 0);
+	note(NOW + 200, 50, 0);
+	ck_assert_int_eq(found(NOW + 200), 0);
+	close(fd);
+}
+END_TEST
+
 UNIT_MAIN("job times", output_is_found_by_its_time, a_clock_may_be_set_back, many_spans_are_joined,
-	  a_forged_file_is_harmless, a_file_that_cannot_be_written_ends_the_notes)
+	  a_forged_file_is_harmless, a_file_that_cannot_be_written_ends_the_notes,
+	  a_file_that_can_not_grow_tells_nothing)

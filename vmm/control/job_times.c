@@ -42,6 +42,15 @@ static bool join(struct job_times *times)
 	return pwrite(times->fd, line, sizeof(line), 0) == sizeof(line);
 }
 
+/* Without the later spans, the earlier ones would tell that newer output is old. */
+static void give_up(struct job_times *times)
+{
+	if (ftruncate(times->fd, 0) < 0) {
+		/* What is there stays, and is too old. */
+	}
+	times->fd = -1;
+}
+
 void job_times_note(struct job_times *times, uint64_t now, const uint64_t at[2])
 {
 	char line[LINE + 1];
@@ -51,15 +60,16 @@ void job_times_note(struct job_times *times, uint64_t now, const uint64_t at[2])
 	/* A clock that was set back must not make later output older. */
 	times->until = max_u64(now, times->until) + times->seconds;
 	if (times->spans == JOB_TIMES_MAX && !join(times)) {
-		times->fd = -1;
+		give_up(times);
 		return;
 	}
 	snprintf(line, sizeof(line), "%010" PRIu64 " %07" PRIu64 " %07" PRIu64 "\n",
 		 min_u64(times->until, TIME_MAX), min_u64(at[0], PLACE_MAX),
 		 min_u64(at[1], PLACE_MAX));
-	if (pwrite(times->fd, line, LINE, (off_t)times->spans * LINE) != LINE)
-		times->fd = -1;
-	times->spans++;
+	if (pwrite(times->fd, line, LINE, (off_t)times->spans * LINE) == LINE)
+		times->spans++;
+	else
+		give_up(times);
 }
 
 /* A number of fixed width that begins here and ends in this character. */

@@ -26,7 +26,7 @@ void job_times_init(struct job_times *times, int fd);
 
 /*
  * Output comes now, behind at[0] bytes of stdout and at[1] of stderr. A file that can't be written
- * ends the notes.
+ * is emptied, and ends the notes: then nothing is known of any output.
  */
 void job_times_note(struct job_times *times, uint64_t now, const uint64_t at[2]);
 
