@@ -167,19 +167,23 @@ END_TEST
 /* --- many threads ----------------------------------------------------------------------------- */
 
 #define THREADS 24
+#define PIECES	4
 
 static pthread_barrier_t all_have;
 
-/* The allocator gives each thread an arena, while it has less than its most. */
+/* The allocator gives each thread an arena, while it has less than its most, and shrinks it. */
 static void *allocate(void *arg)
 {
-	char *volatile bytes; /* or the compiler would leave the allocation out */
+	char *volatile bytes[PIECES]; /* or the compiler would leave the allocation out */
+	int i;
 
 	(void)arg;
 	jail_begin_thread(JAIL_VCPU);
-	bytes = malloc(100);
+	for (i = 0; i < PIECES; i++)
+		bytes[i] = malloc(64 << 10);
 	pthread_barrier_wait(&all_have);
-	free(bytes);
+	while (i > 0)
+		free(bytes[--i]);
 	return NULL;
 }
 

@@ -25,8 +25,11 @@
 	 JAIL_CAPABILITY(CAP_SETGID) | JAIL_CAPABILITY(CAP_NET_BIND_SERVICE) |                   \
 	 JAIL_CAPABILITY(CAP_NET_ADMIN) | JAIL_CAPABILITY(CAP_SYS_ADMIN))
 
-/* Of malloc(3): as many as it makes without counting processors. */
-#define ARENAS 8
+/*
+ * Of malloc(3). To have more, the allocator counts processors, and to shrink one that is not the
+ * first it reads /proc/sys/vm/overcommit_memory: by calls of no list.
+ */
+#define ARENAS 1
 
 /*
  * The sanitizers' and gcov's own code makes calls that the monitor never does, and the leak checker
@@ -85,7 +88,6 @@ int jail_enter_first(struct err *err)
 
 	if (!JAILED)
 		return 0;
-	/* Else the allocator counts processors when a thread is the ninth, by calls of no list. */
 	mallopt(M_ARENA_MAX, ARENAS);
 	ret = stay_private(err);
 	if (ret == 0)
