@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -13,6 +14,9 @@
 
 /* At first, runs of zero pages up to this size are written rather than left out. */
 #define FIRST_GAP KIB(64)
+
+/* Memory is written in parts of this size. */
+#define CHUNK MIB(1)
 
 static bool is_zero_page(const uint8_t *page)
 {
@@ -87,26 +91,45 @@ void snapshot_find_extents(const struct guest_memory *memory, struct snapshot_ex
 	}
 }
 
+/*
+ * Writes an extent and sets its checksum. Both are of a copy: reads of an image that are under way
+ * may change the memory.
+ */
+static int write_extent(const struct guest_memory *memory, struct snapshot_extent *extent, int fd,
+			char *chunk)
+{
+	const char *data = guest_memory_at(memory, extent->gpa, extent->length);
+	uint32_t sum = snapshot_checksum(NULL, 0);
+	uint64_t done, part;
+	int ret = 0;
+
+	if (!data)
+		return -EFAULT;
+	for (done = 0; done < extent->length && ret == 0; done += part) {
+		part = min_u64(extent->length - done, CHUNK);
+		memcpy(chunk, data + done, part);
+		sum = snapshot_checksum_more(sum, chunk, part);
+		ret = fd_write_full(fd, chunk, part);
+	}
+	extent->checksum = sum;
+	return ret;
+}
+
 int snapshot_write_extents(const struct guest_memory *memory, struct snapshot_extents *list, int fd,
 			   uint64_t *end)
 {
-	struct snapshot_extent *extent;
-	const void *data;
+	char *chunk = malloc(CHUNK);
 	uint32_t i;
-	int ret = 0;
+	int ret = chunk ? 0 : -ENOMEM;
 
-	if (lseek(fd, (off_t)*end, SEEK_SET) < 0)
-		return -errno;
+	if (ret == 0 && lseek(fd, (off_t)*end, SEEK_SET) < 0)
+		ret = -errno;
 	for (i = 0; i < list->count && ret == 0; i++) {
-		extent = &list->at[i];
-		data = guest_memory_at(memory, extent->gpa, extent->length);
-		if (!data)
-			return -EFAULT;
-		extent->offset = *end;
-		extent->checksum = snapshot_checksum(data, extent->length);
-		ret = fd_write_full(fd, data, extent->length);
-		*end += extent->length;
+		list->at[i].offset = *end;
+		ret = write_extent(memory, &list->at[i], fd, chunk);
+		*end += list->at[i].length;
 	}
+	free(chunk);
 	return ret;
 }
 
