@@ -195,8 +195,9 @@ void monitor_keep_added(struct monitor *monitor, int directory, const char *labe
 	is_done(NULL, ret);
 }
 
-static void search(struct monitor *monitor, const struct launcher_request *request,
-		   const struct launcher_message *message)
+/* -ETIME: the launcher does not reply, and would not to another request. */
+static int search(struct monitor *monitor, const struct launcher_request *request,
+		  const struct launcher_message *message)
 {
 	struct launcher_call call = {.part = tell, .done = is_done, .arg = monitor};
 	int ret = launcher_call(monitor->session.launcher, &call, request, message);
@@ -205,11 +206,13 @@ static void search(struct monitor *monitor, const struct launcher_request *reque
 		ret = launcher_wait(monitor->session.launcher, &call, SEARCH_MS);
 	if (ret < 0)
 		is_done(NULL, ret);
+	return ret;
 }
 
 struct in_policy {
 	struct monitor *monitor;
 	uint32_t at;
+	int ret; /* of the last search */
 };
 
 static void search_in_share(void *arg, const struct policy_share *share)
@@ -217,8 +220,8 @@ static void search_in_share(void *arg, const struct policy_share *share)
 	struct in_policy *place = arg;
 	const struct launcher_message message = {.bytes = &place->at, .length = sizeof(place->at)};
 
-	if (!share->read_only)
-		search(place->monitor, &share_request, &message);
+	if (!share->read_only && place->ret != -ETIME)
+		place->ret = search(place->monitor, &share_request, &message);
 	place->at++;
 }
 
@@ -232,7 +235,8 @@ void monitor_search_shares(struct monitor *monitor)
 	if (guard && (monitor->session.sandbox.is_ready || monitor->config->brief))
 		guard_each_share(guard, search_in_share, &place);
 	for (at = 0; at < monitor->share.added_count; at++) {
-		search(monitor, &added_request, &message);
+		if (place.ret != -ETIME)
+			place.ret = search(monitor, &added_request, &message);
 		free(monitor->share.added[at].host);
 	}
 	monitor->share.added_count = 0;

@@ -259,18 +259,23 @@ static bool wait_for_end(struct launcher *launcher)
 
 void launcher_destroy(struct launcher *launcher)
 {
+	bool ends = true;
+
 	if (!launcher)
 		return;
 	loop_remove(launcher->loop, &launcher->source);
-	if (launcher->pid > 0) {
-		if (launcher->source.fd >= 0) {
-			shutdown(launcher->source.fd, SHUT_WR);
-			if (!wait_for_end(launcher))
-				kill(launcher->pid, SIGKILL);
+	if (launcher->pid > 0 && launcher->source.fd >= 0) {
+		shutdown(launcher->source.fd, SHUT_WR);
+		ends = wait_for_end(launcher);
+		if (!ends) {
+			kill(launcher->pid, SIGKILL);
+			ends = wait_for_end(launcher);
 		}
-		while (waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
-			;
 	}
+	/* A host file system that hangs may hold it up for ever. */
+	while (launcher->pid > 0 && waitpid(launcher->pid, NULL, ends ? 0 : WNOHANG) < 0 &&
+	       errno == EINTR)
+		;
 	fd_close(&launcher->source.fd);
 	free(launcher);
 }
