@@ -270,6 +270,29 @@ START_TEST(a_file_is_not_written_through_links_of_a_guest)
 }
 END_TEST
 
+/* The text of such a link is no path: here it is that of a directory that is gone. */
+START_TEST(links_of_procfs_are_the_kernels)
+{
+	struct share_tops tops = {.count = 0};
+	char directory[] = "/tmp/live-share.XXXXXX", path[64];
+	struct stat one, other;
+	struct err err;
+	int fd, opened;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(rmdir(directory), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	opened = share_links_open(&tops, path, "share", &err);
+	ck_assert_msg(opened >= 0, "%s", err.text);
+	ck_assert_int_eq(fstat(fd, &one), 0);
+	ck_assert_int_eq(fstat(opened, &other), 0);
+	ck_assert(one.st_ino == other.st_ino && one.st_dev == other.st_dev);
+	close(opened);
+	close(fd);
+}
+END_TEST
+
 UNIT_MAIN("live_share", a_share_comes_behind_the_rules, only_shares_of_the_command_line_go,
 	  so_many_at_most, links_of_a_guest_are_not_followed,
-	  a_file_is_not_written_through_links_of_a_guest)
+	  a_file_is_not_written_through_links_of_a_guest, links_of_procfs_are_the_kernels)

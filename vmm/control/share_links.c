@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -144,6 +146,17 @@ static const char *top_of(const struct share_tops *tops, int directory, bool ins
 	return NULL;
 }
 
+/*
+ * Links of procfs lead to an open file or a directory of another process, for which their text is
+ * only a name: no guest makes them, and only the kernel can follow them.
+ */
+static bool is_magic(int link)
+{
+	struct statfs status;
+
+	return fstatfs(link, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+}
+
 /* Puts a link's target in front of what is left of the path. 0 or -errno. */
 static int expand(int link, char rest[PATH_MAX])
 {
@@ -196,6 +209,10 @@ static int step(struct walk *walk, struct err *err)
 			       "where a guest may move directories: give the path without it",
 			       walk->what, walk->path, share);
 	next = openat(walk->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (next >= 0 && is_magic(next)) {
+		fd_close(&next);
+		next = openat(walk->at, name, O_PATH | O_CLOEXEC);
+	}
 	if (next < 0 || fstat(next, &stat) < 0) {
 		ret = err_sys(err, "%s %.1000s", walk->what, walk->path);
 		fd_close(&next);
