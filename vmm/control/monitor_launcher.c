@@ -122,6 +122,7 @@ static const struct launcher_request added_request = {
 int monitor_start_launcher(struct monitor *monitor, struct err *err)
 {
 	static struct kept kept; /* only the launcher's is ever filled */
+	static struct shares_process process;
 	const char *on_ask = monitor->config->sandbox.on_ask;
 	const struct launcher_config config = {.service = monitor->service,
 					       .services = MONITOR_SERVICES};
@@ -131,8 +132,9 @@ int monitor_start_launcher(struct monitor *monitor, struct err *err)
 	monitor->service[1] = (struct launcher_service){&share_request, monitor};
 	monitor->service[2] = (struct launcher_service){&keep_request, &kept};
 	monitor->service[3] = (struct launcher_service){&added_request, &kept};
-	monitor->service[4] = (struct launcher_service){&shares_process_first, NULL};
-	monitor->service[5] = (struct launcher_service){&shares_process_next, NULL};
+	monitor->service[4] = (struct launcher_service){&shares_process_first, &process};
+	monitor->service[5] = (struct launcher_service){&shares_process_next, &process};
+	process.isolate = monitor->config->sandbox.machine.isolate;
 	return launcher_start(&monitor->session.launcher, monitor->session.loop, &config, err);
 }
 

@@ -7,14 +7,20 @@
 
 #include "vmm/base/log.h"
 #include "vmm/base/spawn.h"
+#include "vmm/sandbox/isolate.h"
 
 /* --- in the launcher -------------------------------------------------------------------------- */
 
 static int run(struct launcher_task *task, void *state, struct launcher_message *message)
 {
+	const struct shares_process *process = state;
 	pid_t pid;
-	int ret = spawn_self(&pid, state, FILES_CLIENT_PROGRAM, message->fd, message->fds);
+	int ret;
 
+	/* It inherits the launcher's, which commands of --on-ask may share with it. */
+	if (process->isolate)
+		isolate_cores();
+	ret = spawn_self(&pid, process->program, FILES_CLIENT_PROGRAM, message->fd, message->fds);
 	if (ret == 0)
 		launcher_child(task, pid);
 	return ret;
