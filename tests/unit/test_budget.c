@@ -17,7 +17,7 @@ static unsigned sum(const unsigned most[BUDGET_USES])
 	unsigned total = 0, i;
 
 	for (i = 0; i < BUDGET_USES; i++)
-		total += most[i] * (i == BUDGET_JOBS ? 3 : 1);
+		total += most[i] * (i == BUDGET_JOBS ? 4 : 1);
 	return total;
 }
 

@@ -21,7 +21,7 @@
 
 enum budget_use {
 	BUDGET_CLIENTS,	   /* connections of control socket clients */
-	BUDGET_JOBS,	   /* their commands: three streams each; two of a shell session */
+	BUDGET_JOBS,	   /* their commands: three streams, times of output; two of a shell */
 	BUDGET_FILES,	   /* open files of shares and of a served root file system */
 	BUDGET_HANDSHAKES, /* clients of vsock sockets that have not yet sent a port number */
 	BUDGET_STREAMS,	   /* vsock streams connected to Unix sockets of the host */
