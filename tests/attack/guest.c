@@ -171,9 +171,10 @@ void start(const uint8_t *boot_params)
 
 /* Linux's 64-bit boot protocol: the boot parameters are in rsi; there is no stack yet. */
 uint8_t stack[16384] __attribute__((aligned(16)));
-__asm__(".section .text.entry, \"ax\"\n"
+__asm__(".pushsection .text.entry, \"ax\"\n"
 	".globl entry\n"
 	"entry:\n"
 	"	leaq stack+16384(%rip), %rsp\n"
 	"	movq %rsi, %rdi\n"
-	"	call start\n");
+	"	call start\n"
+	".popsection\n");

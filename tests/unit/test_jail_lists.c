@@ -63,16 +63,18 @@ static struct termios terminal_mode;
 
 static int uses_memory(void)
 {
-	char *small = malloc(100), *large = malloc(1u << 20);
-	bool works = small && large;
+	char *small = malloc(100), *large = malloc(1u << 20), *larger = NULL;
+	bool works;
 
 	if (large) {
 		memset(large, 1, 1u << 20);
-		large = realloc(large, 4u << 20);
-		works = works && large;
+		larger = realloc(large, 4u << 20);
+		if (!larger)
+			free(large);
 	}
+	works = small && larger;
 	free(small);
-	free(large);
+	free(larger);
 	return fine(works);
 }
 
