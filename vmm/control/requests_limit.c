@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The request `limit`: how much memory a sandbox that runs may have. */
 #include "vmm/control/requests.h"
-#include "vmm/sandbox/size.h"
 
 static void describe_policy(void *arg, const struct policy *policy)
 {
@@ -50,11 +49,4 @@ void op_limit(struct client *client, struct message *message)
 		return;
 	}
 	server_reply(client, id, describe(monitor));
-}
-
-int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
-{
-	const struct machine_size size = machine_size(&monitor->session.sandbox.machine);
-
-	return machine_size_check(&size, policy, err);
 }
