@@ -10,6 +10,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
+#include "vmm/policy/audit_sign.h"
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
@@ -275,6 +276,7 @@ int monitor_open(struct monitor *monitor, struct err *err)
 	int ret = monitor_start_launcher(monitor, err);
 
 	if (ret < 0) {
+		audit_key_free(config->key);
 		policy_free(config->policy);
 		return ret;
 	}
