@@ -5,6 +5,8 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -95,6 +97,33 @@ int jail_filter(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx context))
 	if (context)
 		seccomp_release(context);
 	return ret;
+}
+
+int jail_program(scmp_filter_ctx context, struct sock_fprog *program)
+{
+	/* The library writes it to descriptors only. */
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	int ret = fd < 0 ? -errno : seccomp_export_bpf(context, fd);
+	off_t size = ret == 0 ? lseek(fd, 0, SEEK_END) : 0;
+	struct sock_filter *code = NULL;
+	ssize_t n = 0;
+
+	if (ret == 0 && (size <= 0 || size % (off_t)sizeof(*code) != 0 ||
+			 size / (off_t)sizeof(*code) > BPF_MAXINSNS))
+		ret = -E2BIG;
+	if (ret == 0) {
+		code = malloc((size_t)size);
+		n = code ? fd_pread_full(fd, code, (size_t)size, 0) : -ENOMEM;
+		ret = n < 0 ? (int)n : n < size ? -EIO : 0;
+	}
+	fd_close(&fd);
+	if (ret < 0) {
+		free(code);
+		return ret;
+	}
+	program->len = (unsigned short)((size_t)size / sizeof(*code));
+	program->filter = code;
+	return 0;
 }
 
 /* --- threads of the monitor ------------------------------------------------------------------- */

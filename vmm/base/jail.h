@@ -6,6 +6,7 @@
 #ifndef CORDON_BASE_JAIL_H
 #define CORDON_BASE_JAIL_H
 
+#include <linux/filter.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +43,12 @@ int jail_detach(struct err *err);
  * for the rest. 0 or -errno.
  */
 int jail_filter(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx context));
+
+/*
+ * A filter as the kernel takes it: at most BPF_MAXINSNS instructions. The caller frees
+ * program->filter. 0 or -errno (-E2BIG: it is longer).
+ */
+int jail_program(scmp_filter_ctx context, struct sock_fprog *program);
 
 /* --- threads of the monitor ------------------------------------------------------------------- */
 

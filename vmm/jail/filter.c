@@ -4,13 +4,10 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vmm/base/fd.h"
 #include "vmm/jail/lists.h"
 #include "vmm/jail/loose.h"
 
@@ -35,26 +32,6 @@ static int add_rules(scmp_filter_ctx context, const struct jail_list *list)
 	return ret;
 }
 
-/* The library writes a filter to a descriptor only. */
-static int take_program(scmp_filter_ctx context, struct sock_fprog *program)
-{
-	int fd = memfd_create("filter", MFD_CLOEXEC);
-	int ret = fd < 0 ? -errno : seccomp_export_bpf(context, fd);
-	off_t bytes = ret == 0 ? lseek(fd, 0, SEEK_END) : 0;
-	struct sock_filter *code = bytes > 0 ? malloc((size_t)bytes) : NULL;
-
-	if (ret == 0 && (!code || fd_pread_full(fd, code, (size_t)bytes, 0) != bytes))
-		ret = -ENOMEM;
-	fd_close(&fd);
-	if (ret < 0) {
-		free(code);
-		return ret;
-	}
-	*program = (struct sock_fprog){.len = (unsigned short)((size_t)bytes / sizeof(*code)),
-				       .filter = code};
-	return 0;
-}
-
 static int compile(const struct jail_list *list, struct sock_fprog *program)
 {
 	scmp_filter_ctx context = seccomp_init(JAIL_OTHERWISE);
@@ -67,7 +44,7 @@ static int compile(const struct jail_list *list, struct sock_fprog *program)
 	if (ret == 0)
 		ret = add_rules(context, list);
 	if (ret == 0)
-		ret = take_program(context, program);
+		ret = jail_program(context, program);
 	seccomp_release(context);
 	return ret;
 }

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "vmm/base/fd.h"
+#include "vmm/base/jail.h"
 #include "vmm/policy/process_groups.h"
 
 /* libseccomp's order of the program: a binary tree over the calls' numbers. */
@@ -48,27 +47,19 @@ static int add_calls(scmp_filter_ctx context, const struct policy *policy)
 	return ret;
 }
 
-/* libseccomp writes a program to descriptors only. */
+_Static_assert(PROCESS_FILTER_MAX >= BPF_MAXINSNS, "each program fits");
+
 static int export(scmp_filter_ctx context, struct process_filter *filter)
 {
-	int fd = memfd_create("filter", MFD_CLOEXEC), ret;
-	off_t size;
-	ssize_t n;
+	struct sock_fprog program;
+	int ret = jail_program(context, &program);
 
-	if (fd < 0)
-		return -errno;
-	ret = seccomp_export_bpf(context, fd);
-	size = ret == 0 ? lseek(fd, 0, SEEK_END) : 0;
-	if (ret == 0 && (size <= 0 || (size_t)size > sizeof(filter->code) ||
-			 (size_t)size % sizeof(filter->code[0]) != 0))
-		ret = -E2BIG;
-	if (ret == 0) {
-		n = fd_pread_full(fd, filter->code, (size_t)size, 0);
-		ret = n < 0 ? (int)n : n < size ? -EIO : 0;
-	}
-	filter->count = (size_t)size / sizeof(filter->code[0]);
-	close(fd);
-	return ret;
+	if (ret < 0)
+		return ret;
+	memcpy(filter->code, program.filter, program.len * sizeof(filter->code[0]));
+	filter->count = program.len;
+	free(program.filter);
+	return 0;
 }
 
 int process_filter_make(const struct policy *policy, struct process_filter *filter, struct err *err)
