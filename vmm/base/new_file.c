@@ -109,8 +109,7 @@ static int link_to(const struct new_file *file, const char *name)
 	return linkat(AT_FDCWD, from, file->directory, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
-/* As renameat(2), but fails with EEXIST where the file system can do that. */
-static int rename_new(int directory, const char *from, const char *to)
+int new_file_rename(int directory, const char *from, const char *to)
 {
 	int ret = renameat2(directory, from, directory, to, RENAME_NOREPLACE);
 
@@ -136,7 +135,7 @@ static int give_name(struct new_file *file, bool replace)
 	if (!file->temporary[0])
 		return ret;
 	ret = replace ? renameat(file->directory, file->temporary, file->directory, file->name)
-		      : rename_new(file->directory, file->temporary, file->name);
+		      : new_file_rename(file->directory, file->temporary, file->name);
 	if (ret < 0)
 		return -errno;
 	file->temporary[0] = '\0';

@@ -45,4 +45,10 @@ void new_file_close(struct new_file *file);
  */
 int new_file_nameless(int directory);
 
+/*
+ * As renameat(2) within a directory, but fails with EEXIST if there is a file of the new name,
+ * where the file system can do that.
+ */
+int new_file_rename(int directory, const char *from, const char *to);
+
 #endif

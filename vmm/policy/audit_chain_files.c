@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/policy/audit_chain_files.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "vmm/base/new_file.h"
 
 void audit_file(char path[AUDIT_PATH_MAX], const char *base, enum audit_part part, unsigned number)
 {
@@ -57,11 +58,7 @@ int audit_chain_rename(const struct audit_chain *chain, const char *from, const 
 
 int audit_chain_rename_new(const struct audit_chain *chain, const char *from, const char *to)
 {
-	int ret = renameat2(at(chain), name_of(chain, from), at(chain), name_of(chain, to),
-			    RENAME_NOREPLACE);
-
-	return ret < 0 && (errno == EINVAL || errno == ENOSYS) ? audit_chain_rename(chain, from, to)
-							       : ret;
+	return new_file_rename(at(chain), name_of(chain, from), name_of(chain, to));
 }
 
 int audit_chain_unlink(const struct audit_chain *chain, const char *path)
