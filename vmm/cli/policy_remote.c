@@ -134,6 +134,18 @@ static int read_writable(const json_t *body, struct share_tops *tops, struct err
 	return ret < 0 ? err_code(err, -ret, "the sandbox's writable shares") : 0;
 }
 
+int policy_fetch_writable(int control, struct share_tops *writable, struct err *err)
+{
+	struct message reply;
+	int ret = client_request(control, json_pack("{s:s}", "op", "policy"), &reply, err);
+
+	if (ret < 0)
+		return ret;
+	ret = read_writable(reply.body, writable, err);
+	message_clear(&reply);
+	return ret;
+}
+
 int policy_fetch_places(int control, struct policy **policy, struct policy_places *places,
 			struct err *err)
 {

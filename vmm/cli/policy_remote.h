@@ -30,7 +30,10 @@ struct policy_places {
 int policy_fetch_places(int control, struct policy **policy, struct policy_places *places,
 			struct err *err);
 
-/* The same, but -ETIMEDOUT if there is no reply in time. 0 ms: no time limit. */
+/* Only what its guest can or could write to: the policy is not parsed. */
+int policy_fetch_writable(int control, struct share_tops *writable, struct err *err);
+
+/* As policy_fetch(), but -ETIMEDOUT if there is no reply in time. 0 ms: no time limit. */
 int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
 			char audit[PATH_MAX], struct err *err);
 

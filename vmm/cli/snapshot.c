@@ -35,15 +35,13 @@ static int exists(const char *path, struct err *err)
 static int make_file(struct new_file *file, int control, const char *path, bool force,
 		     struct err *err)
 {
-	static struct policy_places places;
-	struct policy *policy = NULL;
+	struct share_tops writable = {.count = 0};
 	struct stat status;
 	const char *name;
-	int directory = -1, ret = policy_fetch_places(control, &policy, &places, err);
+	int directory = -1, ret = policy_fetch_writable(control, &writable, err);
 
 	if (ret == 0)
-		ret = directory =
-			share_links_open_parent(&places.writable, path, "file", &name, err);
+		ret = directory = share_links_open_parent(&writable, path, "file", &name, err);
 	if (ret >= 0 && !force && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
 		ret = exists(path, err);
 	if (ret >= 0) {
@@ -52,8 +50,7 @@ static int make_file(struct new_file *file, int control, const char *path, bool 
 			err_code(err, -ret, "snapshot: %s", path);
 	}
 	fd_close(&directory);
-	policy_free(policy);
-	share_tops_free(&places.writable);
+	share_tops_free(&writable);
 	return ret;
 }
 
