@@ -93,17 +93,32 @@ void doctor_check_memory(struct doctor *doctor)
 	}
 }
 
-void doctor_check_monitor(struct doctor *doctor)
+/* What try() returns in a process of its own, as it can't be undone: 0 to 254. -1: unknown. */
+static int in_child(int (*try)(void))
 {
-	struct doctor_check *check = doctor_add(doctor, "monitor", DOCTOR_OK);
 	int status = 0;
-	struct err err;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(jail_enter_first(&err) < 0);
-	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == 0) {
+		_exit(try());
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) == UINT8_MAX)
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static int try_monitor_jail(void)
+{
+	struct err err;
+
+	return jail_enter_first(&err) < 0;
+}
+
+void doctor_check_monitor(struct doctor *doctor)
+{
+	struct doctor_check *check = doctor_add(doctor, "monitor", DOCTOR_OK);
+
+	if (in_child(try_monitor_jail) == 0) {
 		doctor_text(check->found, "no core dumps, not traceable; lists of system calls for "
 					  "the threads of vCPUs and disks");
 		return;
@@ -113,20 +128,13 @@ void doctor_check_monitor(struct doctor *doctor)
 	doctor_text(check->advice, "permit prctl(2), capset(2) and seccomp(2) to this process");
 }
 
-/* What a relay of this user would give up: enum relay_jail. -1: unknown, or none would start. */
+/* What a relay of this user would give up: enum relay_jail. -1: none would start. */
 static int try_relay_jail(void)
 {
 	unsigned got = 0;
 	struct err err;
-	int status = 0;
-	pid_t pid = fork();
 
-	if (pid == 0)
-		_exit(relay_isolate(&got, &err) < 0 ? UINT8_MAX : (int)got);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-	    WEXITSTATUS(status) == UINT8_MAX)
-		return -1;
-	return WEXITSTATUS(status);
+	return relay_isolate(&got, &err) < 0 ? -1 : (int)got;
 }
 
 void doctor_check_relay(struct doctor *doctor)
@@ -142,7 +150,7 @@ void doctor_check_relay(struct doctor *doctor)
 		{RELAY_JAIL_PROCESSES, ", Landlock for signals and sockets"},
 	};
 	struct doctor_check *check = doctor_add(doctor, "relay", DOCTOR_OK);
-	int got = try_relay_jail();
+	int got = in_child(try_relay_jail);
 	size_t i, at;
 
 	if (got < 0) {
@@ -165,16 +173,16 @@ void doctor_check_relay(struct doctor *doctor)
 				   "or Landlock (Linux 5.13, lsm=landlock,...)");
 }
 
+static int try_cores(void)
+{
+	return (int)isolate_cores();
+}
+
 void doctor_check_cores(struct doctor *doctor)
 {
 	struct doctor_check *check = doctor_add(doctor, "cores", DOCTOR_OK);
-	int status, got = ISOLATE_CORES_NONE;
-	pid_t pid = fork(); /* the cookie ends with the process */
+	int got = in_child(try_cores); /* -1 counts as none */
 
-	if (pid == 0)
-		_exit((int)isolate_cores());
-	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-		got = WEXITSTATUS(status);
 	if (got == ISOLATE_CORES_COOKIE) {
 		doctor_text(check->found, "core scheduling, for --isolate");
 	} else if (got == ISOLATE_CORES_ALONE) {
