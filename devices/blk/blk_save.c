@@ -9,7 +9,7 @@
 void blk_save(const struct virtio_device *device, struct pack *pack)
 {
 	const struct blk *blk = (const struct blk *)device;
-	uint16_t heads[2 * BLK_IN_FLIGHT][2];
+	uint16_t heads[BLK_IN_FLIGHT][2];
 	unsigned count = 0, i;
 
 	for (i = 0; i < BLK_IN_FLIGHT; i++) {
@@ -18,6 +18,7 @@ void blk_save(const struct virtio_device *device, struct pack *pack)
 		heads[count][0] = (uint16_t)blk->requests[i].queue;
 		heads[count++][1] = blk->requests[i].chain.head;
 	}
+	/* Together no more than there are requests: restored chains are taken before all others. */
 	for (i = 0; i < blk->restored_count && count < BLK_IN_FLIGHT; i++) {
 		heads[count][0] = blk->restored[i].queue;
 		heads[count++][1] = blk->restored[i].head;

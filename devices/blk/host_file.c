@@ -67,26 +67,11 @@ int host_file_create(uint64_t bytes, const char *what, struct err *err)
 
 /* --- use -------------------------------------------------------------------------------------- */
 
-/* What a loop of reads or writes has come to: its bytes, or why the first one failed. */
-static int64_t result(uint64_t done, ssize_t last)
-{
-	if (done > 0)
-		return (int64_t)done;
-	return last < 0 && errno > 0 ? -errno : -EIO;
-}
-
 int64_t host_file_read(int fd, uint64_t offset, void *to, uint64_t length)
 {
-	uint64_t done = 0;
-	ssize_t n = 1;
+	ssize_t n = fd_pread_full(fd, to, length, (off_t)offset);
 
-	while (done < length && n > 0) {
-		do {
-			n = pread(fd, (char *)to + done, length - done, (off_t)(offset + done));
-		} while (n < 0 && errno == EINTR);
-		done += n > 0 ? (uint64_t)n : 0;
-	}
-	return result(done, n);
+	return n != 0 ? n : -EIO;
 }
 
 int64_t host_file_write(int fd, uint64_t offset, const void *from, uint64_t length)
@@ -101,7 +86,9 @@ int64_t host_file_write(int fd, uint64_t offset, const void *from, uint64_t leng
 		} while (n < 0 && errno == EINTR);
 		done += n > 0 ? (uint64_t)n : 0;
 	}
-	return result(done, n);
+	if (done > 0)
+		return (int64_t)done;
+	return n < 0 && errno > 0 ? -errno : -EIO;
 }
 
 int host_file_deallocate(int fd, uint64_t offset, uint64_t length)

@@ -21,8 +21,8 @@ extern const uint8_t host_file_zeros[HOST_FILE_ZEROS];
 int host_file_create(uint64_t bytes, const char *what, struct err *err);
 
 /*
- * As many bytes as there are, or as there is room for, however many calls that takes: at least 1;
- * or -errno (-EIO: none were moved).
+ * Read as many bytes as there are, or write as many as there is room for, however many calls that
+ * takes: at least 1; or -errno (-EIO: none were moved).
  */
 int64_t host_file_read(int fd, uint64_t offset, void *to, uint64_t length);
 int64_t host_file_write(int fd, uint64_t offset, const void *from, uint64_t length);
