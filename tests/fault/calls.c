@@ -53,18 +53,22 @@ ALLOC(char *, strdup, (const char *text), (text))
 ALLOC(char *, strndup, (const char *text, size_t size), (text, size))
 ALLOC(FILE *, open_memstream, (char **text, size_t *size), (text, size))
 
+static int print(char **text, const char *format, va_list list)
+{
+	if (!fault_is_due(FAULT_ALLOC))
+		return vasprintf(text, format, list);
+	errno = ENOMEM;
+	return -1;
+}
+
 int fault_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int fault_asprintf(char **text, const char *format, ...)
 {
 	va_list list;
 	int n;
 
-	if (fault_is_due(FAULT_ALLOC)) {
-		errno = ENOMEM;
-		return -1;
-	}
 	va_start(list, format);
-	n = vasprintf(text, format, list);
+	n = print(text, format, list);
 	va_end(list);
 	return n;
 }
@@ -78,12 +82,8 @@ int fault___asprintf_chk(char **text, int flag, const char *format, ...)
 	int n;
 
 	(void)flag;
-	if (fault_is_due(FAULT_ALLOC)) {
-		errno = ENOMEM;
-		return -1;
-	}
 	va_start(list, format);
-	n = vasprintf(text, format, list);
+	n = print(text, format, list);
 	va_end(list);
 	return n;
 }

@@ -5,8 +5,8 @@
 For each program below DIR/fault and each kind of fault (fault.h) the first, second, ... call fails, up to the last one that
 any of its tests makes; with --most N only so many of them, spread over all: the first ones, then ever fewer.
 Where no memory, no descriptor or no room is left a test may fail, for it tests something else, and even crash or wait in
-its own code; but the code under test may not crash, hang, leave by exit() or be reported by a sanitizer. After EINTR, and after a part of what was asked for, each test must
-pass.
+its own code; but the code under test may not crash, hang, leave by exit() or be reported by a sanitizer. After EINTR, and
+after a part of what was asked for, each test must pass.
 
 Prints `ok fault.PROGRAM.KIND` or `not ok ...` with the calls that failed, and ends with a line that counts them.
 """
@@ -68,11 +68,9 @@ def places(path, output):
     """Where the code under test crashed or hung, a line each; what the tests themselves did is left out."""
     found = []
     for what, addresses in ((match.group(1), match.group(2).split()) for match in WHERE.finditer(output)):
-        lines = subprocess.run(["addr2line", "-s", "-f", "-e", path, *addresses], stdout=subprocess.PIPE, text=True,
+        lines = subprocess.run(["addr2line", "-f", "-e", path, *addresses], stdout=subprocess.PIPE, text=True,
                                check=True).stdout.split("\n") if addresses else []
-        files = subprocess.run(["addr2line", "-e", path, *addresses], stdout=subprocess.PIPE, text=True,
-                               check=True).stdout.split("\n") if addresses else []
-        frames = [(lines[2 * i], files[i].replace(TOP + "/", "")) for i in range(len(addresses))]
+        frames = [(lines[2 * i], lines[2 * i + 1].replace(TOP + "/", "")) for i in range(len(addresses))]
         frames = [(name, file) for name, file in frames if not file.startswith("tests/fault/") and name != "__restore_rt"]
         if not frames or frames[0][1].startswith(("tests/", "?")):
             continue

@@ -59,8 +59,10 @@ static bool stderr_ready(enum log_level level)
 	return ret != 0;
 }
 
-/* Of a full pipe or disk the kernel may take a part. If stderr is gone there is nowhere to report
- * it. */
+/*
+ * Of a full pipe or disk the kernel may take a part. If stderr is gone there is nowhere to report
+ * it.
+ */
 static void write_line(enum log_level level, const char *line, size_t length)
 {
 	ssize_t n;
