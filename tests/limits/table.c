@@ -86,7 +86,7 @@ static const struct limit memory[] = {
 	{"processes in a list of the agent", AGENT_PROCESSES_MAX, COUNT,
 	 "the list is cut and says so", "unit.test_agent_processes.a_list_is_bounded_and_says_so"},
 	{"clients of the control socket (d)", BUDGET_CLIENTS_MAX, COUNT,
-	 "a client is told so and disconnected", "control.many_connections"},
+	 "a client gets a message, and is disconnected", "control.many_connections"},
 	{"message of the control socket", MESSAGE_MAX, BYTES, "the client is disconnected",
 	 "unit.test_message.size_is_bounded"},
 	{"shell sessions", MONITOR_SHELLS_MAX, COUNT, "a request is refused",
